@@ -1,0 +1,38 @@
+"""DateTime texts (clause 4.6.3): always UTC with a literal Z, at most six fraction digits.
+
+Times are held as text: system timestamps in one fixed form, whose text order is their time order, and a client's times
+as the client wrote them, because they are given back unchanged.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from ngsi.errors import BadRequestData
+from ngsi.names import show
+
+_DATETIME = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:[.,]\d{1,6})?Z"
+)
+
+
+def is_datetime(text: object) -> bool:
+    """Whether the text is a DateTime of clause 4.6.3."""
+    return isinstance(text, str) and _DATETIME.fullmatch(text) is not None
+
+
+def require_datetime(text: object, what: str) -> str:
+    """The text itself, with a dot before the fraction, if it is a DateTime; otherwise BadRequestData naming `what`."""
+    if not isinstance(text, str) or _DATETIME.fullmatch(text) is None:
+        raise BadRequestData(f"{what} {show(text)} is not a UTC DateTime; write it as 2026-03-01T08:30:00.250Z")
+    return text.replace(",", ".") if "," in text else text
+
+
+def system_text(moment: datetime) -> str:
+    """The fixed form of system timestamps, YYYY-MM-DDThh:mm:ss.mmmZ, of an aware moment."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse(text: str) -> datetime:
+    """The aware moment a DateTime text means; a leap second counts as the second before it."""
+    plain = text.replace(",", ".").replace(":60", ":59")
+    return datetime.fromisoformat(plain)
