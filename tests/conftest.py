@@ -1,0 +1,90 @@
+"""Servers of the test session: real ones, embedded, or in containers (MEDINA_TEST_CONTAINERS=1 and a Docker engine)."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from broker.embedded import running_mongod, running_mqtt
+from broker.storage.mongo_replica import become_primary
+from tests.waiting import until_sync
+
+
+def unused_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A function that gives a port of 127.0.0.1 on which nothing listens; another one at each call."""
+    return unused_port
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a MongoDB replica set of one."""
+    with ExitStack() as stack:
+        if _containers_wanted():
+            yield stack.enter_context(_mongo_container())
+        else:
+            yield stack.enter_context(running_mongod(tmp_path_factory.mktemp("mongod"), unused_port()))
+
+
+@pytest.fixture(scope="session")
+def mqtt_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an MQTT broker that accepts anonymous clients."""
+    with ExitStack() as stack:
+        if _containers_wanted():
+            yield stack.enter_context(_mosquitto_container(tmp_path_factory.mktemp("mosquitto")))
+        else:
+            yield stack.enter_context(running_mqtt(tmp_path_factory.mktemp("mqtt"), unused_port()))
+
+
+def _containers_wanted() -> bool:
+    if os.environ.get("MEDINA_TEST_CONTAINERS") != "1":
+        return False
+    import docker
+
+    try:
+        docker.from_env().ping()
+    except docker.errors.DockerException:
+        return False
+    return True
+
+
+@contextmanager
+def _mongo_container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer
+
+    server = DockerContainer("mongo:8").with_command("--replSet medina").with_exposed_ports(27017)
+    with server as container:
+        host, port = container.get_container_host_ip(), int(container.get_exposed_port(27017))
+        become_primary(port, within_s=60, address="127.0.0.1:27017", host=host)
+        # The member's address is the container's own, so clients must not follow it.
+        yield f"mongodb://{host}:{port}/?directConnection=true"
+
+
+@contextmanager
+def _mosquitto_container(folder: Path) -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer
+
+    configuration = folder / "mosquitto.conf"
+    configuration.write_text("listener 1883\nallow_anonymous true\nmax_queued_messages 1000000\n", encoding="utf-8")
+    server = DockerContainer("eclipse-mosquitto:2").with_exposed_ports(1883)
+    server.with_volume_mapping(str(configuration), "/mosquitto/config/mosquitto.conf")
+    with server as container:
+        host, port = container.get_container_host_ip(), int(container.get_exposed_port(1883))
+
+        def listening() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex((host, port)) == 0
+
+        until_sync(listening, within_s=30)
+        yield f"mqtt://{host}:{port}"
