@@ -1,0 +1,16 @@
+"""The scenarios, in the order in which they run: a new one is a module here and a line in `ALL`."""
+
+from __future__ import annotations
+
+from tests.bench.scenario import Scenario
+from tests.bench.scenarios import batch, create, measures, notify, retrieve, update
+
+ALL: tuple[Scenario, ...] = (
+    retrieve.SCENARIO,
+    update.SCENARIO,
+    create.SCENARIO,
+    batch.SCENARIO,
+    notify.SCENARIO,
+    measures.SUSTAINED,
+    *measures.LATENCIES,
+)

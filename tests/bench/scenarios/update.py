@@ -1,0 +1,29 @@
+"""S2: update one attribute of an entity, with a value it did not have."""
+
+from __future__ import annotations
+
+from tests.bench import cameras, wrk
+from tests.bench.scenario import WARM_UP_S, Outcome, Scenario, http_load, lua_camera_path, outcome
+from tests.end_to_end.city import City
+
+ATTRIBUTE = "peopleCount"
+# The value is the number of the request, so that the receiver of S6 can tell which updates arrived.
+SCRIPT = f"""{lua_camera_path("/attrs")}
+local headers = {wrk.lua_headers(cameras.HEADERS)}
+local body = '{{"{ATTRIBUTE}":{{"type":"Property","value":%d,"observedAt":"{cameras.OBSERVED_AT}"}}}}'
+local number = 0
+request = function()
+  number = number + 1
+  return wrk.format("PATCH", path(), headers, string.format(body, number))
+end
+"""
+
+
+def run(city: City, seconds: float) -> Outcome:
+    """PATCH /entities/{id}/attrs of any of the cameras."""
+    return outcome(http_load(city, SCRIPT, seconds))
+
+
+SCENARIO = Scenario(
+    "S2", "update one attribute", "req/s", run, lambda city: run(city, WARM_UP_S), floor="F1", factor=0.4
+)

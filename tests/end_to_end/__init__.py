@@ -1,0 +1,1 @@
+"""Promises of the whole chain MQTT → agent → API → MongoDB → notification, shown on real servers and processes."""

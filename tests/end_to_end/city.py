@@ -1,0 +1,175 @@
+"""A whole Medina on free ports: MongoDB, MQTT broker, context API, notifier, agent and a receiver, a process each.
+
+Every part can be killed and started again by itself; none shares anything with another but the network.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broker.embedded import START_WITHIN_S, answers, mongod_command, mqtt_command
+from broker.storage.mongo_replica import SET_NAME, become_primary
+from tests.conftest import unused_port
+from tests.end_to_end.process import Process
+from tests.end_to_end.record import Record
+from tests.waiting import until_sync
+
+REQUEST_WITHIN_S = 10
+# Devices need no provisioning: the group makes an entity urn:ngsi-ld:Device:<device id> of each.
+DEVICES = """
+[[groups]]
+protocol = "json"
+apikey = "bench"
+type = "Device"
+autoprovision = true
+"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer of an HTTP server; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+def request(port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """One HTTP request to 127.0.0.1 on a connection of its own; `body` is sent as JSON. Raises OSError."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_WITHIN_S)
+    try:
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, sent, {"Content-Type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def is_ready(port: int) -> bool:
+    """Whether the role on `port` says that it is ready."""
+    try:
+        return request(port, "GET", "/ready").status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+class City:
+    """The parts by name in `parts`, in the order in which they start."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        devices: str = DEVICES,
+        numbers: tuple[str, ...] = ("n",),
+    ) -> None:
+        """Logs, databases and the receiver's record go to `folder`; `settings` join every role's environment."""
+        self.folder = folder
+        self.record = Record(folder / "received.tsv")
+        (folder / "devices.toml").write_text(devices)
+        names = ("mongod", "mqtt", "broker", "notifier", "agent", "receiver")
+        self.ports = {name: unused_port() for name in names}
+        self.mongodb_uri = f"mongodb://127.0.0.1:{self.ports['mongod']}/?replicaSet={SET_NAME}"
+        self.mqtt_url = f"mqtt://127.0.0.1:{self.ports['mqtt']}"
+        self._settings = {
+            "MONGODB_URI": self.mongodb_uri,
+            "MQTT_URL": self.mqtt_url,
+            "MEDINA_HOST": "127.0.0.1",
+            "MEDINA_PORT": str(self.ports["broker"]),
+            "MEDINA_NOTIFIER_PORT": str(self.ports["notifier"]),
+            "MEDINA_AGENT_PORT": str(self.ports["agent"]),
+            "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
+            "MEDINA_DEVICES": str(folder / "devices.toml"),
+            "MEDINA_PSEUDONYM_KEY": "0123456789abcdef0123456789abcdef",
+            **(settings or {}),
+        }
+        receiver = ["-m", "tests.end_to_end.receiver", "--log", str(self.record.path), "--number", *numbers]
+        self.parts = {
+            "mongod": self._server("mongod", mongod_command(folder / "mongod", self.ports["mongod"])),
+            "mqtt": self._server("mqtt", mqtt_command(folder / "mqtt", self.ports["mqtt"])),
+            "broker": self.role("broker"),
+            "notifier": self.role("notifier"),
+            "agent": self.role("agent"),
+            "receiver": self._server("receiver", [sys.executable, *receiver, "--port", str(self.ports["receiver"])]),
+        }
+
+    def _server(self, name: str, command: list[str]) -> Process:
+        return Process(name, command, {}, self.folder, lambda: answers(self.ports[name]))
+
+    def role(self, command: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> Process:
+        """A role's process, not started; `name` and `settings` tell a second one of the same command apart."""
+        name = name or command
+        self.ports.setdefault(name, unused_port())
+        return Process(
+            name,
+            [sys.executable, "-m", "broker.cli", command],
+            {**self._settings, **(settings or {})},
+            self.folder,
+            lambda: is_ready(self.ports[name]),
+        )
+
+    def start(self, *names: str) -> None:
+        """Start these parts (all, when none is named) and wait until they are ready."""
+        chosen = [self.parts[name] for name in names or self.parts]
+        for part in chosen:
+            part.start(wait=part.name in ("mongod", "mqtt"))
+            if part.name == "mongod":
+                become_primary(self.ports["mongod"], START_WITHIN_S)
+        for part in chosen:
+            part.wait_ready()
+
+    def stop(self) -> None:
+        """End every part, the last started first."""
+        for part in reversed(self.parts.values()):
+            part.end()
+
+    def api(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+        """A request to the context API; `path` is below /ngsi-ld/v1."""
+        return request(self.ports["broker"], method, f"/ngsi-ld/v1{path}", body, headers)
+
+    def metrics(self, role: str) -> dict[str, float]:
+        """Samples of a role's /metrics by name with labels, as Prometheus writes them."""
+        text = request(self.ports[role], "GET", "/metrics").body.decode()
+        lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def subscribe(self, entity_type: str, headers: Mapping[str, str] | None = None, path: str = "/") -> str:
+        """Send every change of `entity_type` to the receiver; the subscription's id."""
+        answer = self.api(
+            "POST",
+            "/subscriptions",
+            {
+                "type": "Subscription",
+                "entities": [{"type": entity_type}],
+                "notification": {"endpoint": {"uri": f"http://127.0.0.1:{self.ports['receiver']}{path}"}},
+            },
+            headers,
+        )
+        assert answer.status == 201, answer
+        return answer.headers["location"].rpartition("/")[2]
+
+    def publisher(self, name: str = "publisher", **load: object) -> Process:
+        """A started publisher of `load` (see tests.end_to_end.publisher)."""
+        options = [f"--{option}={value}" for option, value in load.items()]
+        command = [sys.executable, "-m", "tests.end_to_end.publisher", "--url", self.mqtt_url, *options]
+        process = Process(name, command, {}, self.folder, lambda: True)
+        process.start(wait=False)
+        return process
+
+
+def published(publisher: Process, within_s: float) -> dict[str, float]:
+    """The report of a publisher that ends within `within_s` with everything acknowledged."""
+    until_sync(lambda: not publisher.alive, within_s=within_s)
+    report: dict[str, float] = json.loads(publisher.tail(1))
+    return report
