@@ -1,0 +1,1 @@
+"""The context broker: API, storage, subscriptions, and the commands that run them."""

@@ -74,7 +74,7 @@ def replace_entity(fragment: Fragment, entity: Entity | None, now: str) -> Patch
 
 
 def append_attributes(fragment: Fragment, overwrite: bool, entity: Entity | None, now: str, entity_id: str) -> Patched:
-    """Append Attributes (clause 5.6.3): missing instances are added; present ones replaced, or with noOverwrite left."""
+    """Append Attributes (clause 5.6.3): missing instances are added, present ones replaced or left."""
     known = _existing(entity, entity_id)
     scopes = fragment.scopes
     if scopes is not None and not overwrite:

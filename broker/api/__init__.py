@@ -1,0 +1,1 @@
+"""The NGSI-LD API over HTTP: one module per resource family."""

@@ -1,0 +1,1 @@
+"""The seam to the database and its one implementation, MongoDB."""

@@ -1,0 +1,44 @@
+"""Reads by id, grouped: while one read is on its way to the storage, the next ids gather for one round trip."""
+
+import asyncio
+
+from broker.storage.base import EntityStore
+from ngsi.entity import Entity
+
+_IDS_MAX = 256
+
+
+class Reader:
+    """Reads entities of one tenant by id; sees every write that was acknowledged before the call, by any process."""
+
+    def __init__(self, store: EntityStore) -> None:
+        self._store = store
+        self._waiting: dict[str, asyncio.Future[Entity | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def get(self, entity_id: str) -> Entity | None:
+        """The entity, None if there is none. Raises StorageUnavailable."""
+        future = self._waiting.get(entity_id)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = self._waiting[entity_id] = loop.create_future()
+            if self._task is None:
+                self._task = loop.create_task(self._run())
+        # A caller that gives up must not take the answer away from the others that wait for the same id.
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            ids = list(self._waiting)[:_IDS_MAX]
+            futures = {entity_id: self._waiting.pop(entity_id) for entity_id in ids}
+            try:
+                found = await self._store.read(ids)
+            except Exception as exc:
+                for future in futures.values():
+                    future.set_exception(exc)
+                    future.exception()  # a caller that has gone away leaves no "never retrieved" behind
+                continue
+            for entity_id, future in futures.items():
+                stored = found.get(entity_id)
+                future.set_result(stored.entity if stored else None)
+        self._task = None

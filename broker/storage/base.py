@@ -1,0 +1,111 @@
+"""What the broker asks of its storage. One implementation exists (`mongo`); the seam keeps its driver in one place.
+
+Every method raises StorageUnavailable when the storage does not answer in time, and nothing else of its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ngsi.changes import Change
+from ngsi.entity import Entity
+from ngsi.errors import NgsiError
+
+Filter = Mapping[str, Any]
+"""A condition on entity documents, made by `mongo_filter`."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """The state of an entity id: the entity (None: deleted, or never there) and its revision (0: never there)."""
+
+    entity: Entity | None
+    rev: int
+
+
+@dataclass(slots=True)
+class Write:
+    """One entity's next state (None: deleted), valid only if the stored revision is still `rev`."""
+
+    id: str
+    rev: int
+    entity: Entity | None
+    changes: list[Change]
+
+
+class EntityStore(ABC):
+    """The entities of one tenant."""
+
+    @abstractmethod
+    async def read(self, ids: Sequence[str]) -> dict[str, Stored]:
+        """The latest acknowledged states of the ids, those never written left out; one round trip."""
+
+    @abstractmethod
+    async def write(self, writes: Sequence[Write]) -> dict[int, NgsiError]:
+        """Makes the writes durable (majority, journal), each on its own; one round trip, no order between ids.
+
+        What is not in the answer is done. The answer has the index of each write that was not, and why: WriteConflict
+        when the stored revision differs, BadRequestData when the state cannot be stored. On StorageUnavailable each
+        write may or may not have been done.
+        """
+
+    @abstractmethod
+    def find(self, condition: Filter, *, offset: int, limit: int) -> AsyncIterator[Entity]:
+        """The entities that meet the condition, ordered by id, from the offset (0 is the first) on."""
+
+    @abstractmethod
+    async def count(self, condition: Filter) -> int:
+        """How many entities meet the condition."""
+
+
+class DocumentStore(ABC):
+    """Documents of one tenant under an id: subscriptions, and later registrations."""
+
+    @abstractmethod
+    async def insert(self, document: Mapping[str, Any]) -> bool:
+        """Stores a new document durably; False if its `_id` is taken."""
+
+    @abstractmethod
+    async def get(self, document_id: str) -> dict[str, Any] | None:
+        """The document, None if there is none."""
+
+    @abstractmethod
+    async def list(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        """A page of the documents in the order of their ids."""
+
+    @abstractmethod
+    async def count(self) -> int:
+        """How many documents there are."""
+
+    @abstractmethod
+    async def delete(self, document_id: str) -> bool:
+        """Removes the document; False if there was none."""
+
+
+class Storage(ABC):
+    """All tenants' databases."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Returns if the storage answers and can be written to."""
+
+    @abstractmethod
+    async def has_tenant(self, tenant: str) -> bool:
+        """Whether the tenant exists, whichever process created it. The default tenant ("") always does."""
+
+    @abstractmethod
+    async def create_tenant(self, tenant: str) -> None:
+        """Creates the tenant with its indexes if it is not there; visible in every process when it returns."""
+
+    @abstractmethod
+    def entities(self, tenant: str) -> EntityStore:
+        """The entities of a tenant."""
+
+    @abstractmethod
+    def subscriptions(self, tenant: str) -> DocumentStore:
+        """The subscriptions of a tenant."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends all connections."""
