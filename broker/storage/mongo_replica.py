@@ -38,19 +38,22 @@ def become_primary(port: int, within_s: float, address: str | None = None, host:
     `address` is the host:port that clients shall use, `host`:`port` when absent. A server whose data was initiated
     under another address is moved to this one. Raises ServerUnreachable when there is no primary in time.
     """
-    member = address or f"{host}:{port}"
     deadline = time.monotonic() + within_s
-    with closing(_client(f"mongodb://{host}:{port}/?directConnection=true", ATTEMPT_MS)) as client:
-        while True:
-            try:
-                if _is_primary_at(client, member):
-                    return
-            except (ConnectionFailure, OperationFailure) as problem:
-                if time.monotonic() > deadline:
-                    raise ServerUnreachable(f"MongoDB on port {port} did not become ready: {problem}") from problem
-            if time.monotonic() > deadline:
-                raise ServerUnreachable(f"MongoDB on port {port} did not become primary within {within_s:.0f} s")
-            time.sleep(PAUSE_S)
+    while reason := why_not_primary(port, address, host):
+        if time.monotonic() > deadline:
+            raise ServerUnreachable(f"MongoDB at {host}:{port} did not become ready in {within_s:.0f} s: {reason}")
+        time.sleep(PAUSE_S)
+
+
+def why_not_primary(port: int, address: str | None = None, host: str = "127.0.0.1") -> str | None:
+    """Bring the `mongod` one step closer to being a primary (see `become_primary`); None when it is one."""
+    try:
+        with closing(_client(f"mongodb://{host}:{port}/?directConnection=true", ATTEMPT_MS)) as client:
+            return None if _is_primary_at(client, address or f"{host}:{port}") else "is being made a replica set"
+    except ConnectionFailure:
+        return "does not answer"
+    except OperationFailure as problem:
+        return str(problem.details["errmsg"]) if problem.details else str(problem)
 
 
 def _is_primary_at(client: MongoClient[dict[str, Any]], member: str) -> bool:

@@ -1,0 +1,69 @@
+"""The two roles of this package as processes: the context API under uvicorn, and the notifier.
+
+Both check their MongoDB first, so that a wrong password or a server that is no replica set ends them with a message and
+not with a process that never becomes ready.
+"""
+
+import asyncio
+import signal
+import socket
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from broker.settings import Settings
+from broker.storage.mongo_replica import check_replica_set
+from broker.supervisor.errors import PortTaken, StartError
+
+MONGO_WITHIN_S: Final = 15.0
+FINISH_REQUESTS_WITHIN_S: Final = 3
+
+
+def serve_context_api() -> None:
+    """Serve `broker.app:create_app()` until SIGTERM or SIGINT; raises StartError."""
+    from broker.app import create_app
+
+    settings = Settings()
+    check_replica_set(settings.mongodb_uri, MONGO_WITHIN_S)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(),
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=FINISH_REQUESTS_WITHIN_S,
+        )
+    )
+    listener = _listen(settings.host, settings.port)
+    # After a clean shutdown uvicorn raises the signal again; this process has done what it asked for.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartError("The context API could not start; the reason is in the lines above.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        raise PortTaken(
+            f"The context API cannot listen on {host}:{port} ({problem.strerror}). Choose another port with "
+            "MEDINA_PORT or another address with MEDINA_HOST."
+        ) from problem
+    return listener
+
+
+def run_notifier() -> None:
+    """Run `broker.notify.service:run()` until SIGTERM or SIGINT; raises StartError."""
+    from broker.notify.service import run
+
+    check_replica_set(Settings().mongodb_uri, MONGO_WITHIN_S)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

@@ -1,0 +1,43 @@
+"""Settings of `medina up`, from the environment; the same names that each role reads by itself."""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class UpSettings(BaseSettings):
+    """Where the roles listen, where their files go, and which servers are used instead of Medina's own."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDINA_", populate_by_name=True, extra="ignore")
+
+    data: Path = Path("medina-data")
+    host: str = "127.0.0.1"
+    port: int = Field(default=1026, ge=1, le=65535)
+    notifier_port: int = Field(default=1027, ge=1, le=65535)
+    agent_port: int = Field(default=4041, ge=1, le=65535)
+    pilot_port: int = Field(default=8080, ge=1, le=65535)
+    mongo_port: int = Field(default=27017, ge=1, le=65535)
+    mqtt_port: int = Field(default=1883, ge=1, le=65535)
+    mongo_cache_gb: float = Field(default=0.5, ge=0.25)
+    mongodb_uri: str = Field(default="", validation_alias="MONGODB_URI")
+    mqtt_url: str = Field(default="", validation_alias="MQTT_URL")
+    demo: bool = Field(default=True, validation_alias="DEMO")
+
+    @property
+    def local_host(self) -> str:
+        """Where this machine reaches the roles, also when they listen on every address."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+
+def settings_problem(problem: ValueError) -> str | None:
+    """The text for an operator when `problem` is about settings of the environment; None for any other error."""
+    if not isinstance(problem, ValidationError) or not problem.title.endswith("Settings"):
+        return None
+    lines = [f"{_variable(error['loc'])}: {error['msg']} (given {error['input']!r})" for error in problem.errors()]
+    return "; ".join(lines)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "environment"
+    return name if name.isupper() else f"MEDINA_{name.upper()}"
