@@ -62,7 +62,7 @@ def bench(scenarios: list[Scenario], seconds: float, folder: Path, console: Cons
     city = City(folder, {"MEDINA_CONTEXTS": str(CONTEXTS)}, numbers=("n", ATTRIBUTE))
     with console.status("starting …") as status, floors.floor_app(folder) as floor_url:
         try:
-            city.start()
+            city.start(*city.parts)
             load_cameras(city)
             status.update("floors …")
             first = floors.measure(city, floor_url, seconds * FLOOR_SHARE)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from tests.bench.errors import WrkMissing
+from tests.bench.errors import BenchError, WrkMissing
 
 CONNECTIONS = 32
 _REPORT = """
@@ -51,8 +51,10 @@ def run(url: str, script: str, seconds: float, connections: int = CONNECTIONS) -
         file.write(script + _REPORT)
         file.flush()
         command = [require(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
-        output = subprocess.run([*command, "-s", file.name, url], check=True, capture_output=True, text=True).stdout
-    report = json.loads(output.splitlines()[-1])
+        ended = subprocess.run([*command, "-s", file.name, url], check=False, capture_output=True, text=True)
+    if ended.returncode or '"requests"' not in ended.stdout:
+        raise BenchError(f"wrk failed: {ended.stdout}{ended.stderr}")
+    report = json.loads(ended.stdout.splitlines()[-1])
     return Answered(
         report["requests"],
         report["duration_us"] / 1e6,
@@ -70,4 +72,4 @@ def lua_string(value: str) -> str:
 
 def lua_headers(headers: dict[str, str]) -> str:
     """A table of headers."""
-    return "{" + ",".join(f"[{lua_string(name)}]={lua_string(value)}" for name, value in headers.items()) + "}"
+    return "{" + ",".join(f"[ {lua_string(name)} ] = {lua_string(value)}" for name, value in headers.items()) + "}"

@@ -21,6 +21,7 @@ from tests.end_to_end.record import Record
 from tests.waiting import until_sync
 
 REQUEST_WITHIN_S = 10
+PORT_SETTINGS = {"broker": "MEDINA_PORT", "notifier": "MEDINA_NOTIFIER_PORT", "agent": "MEDINA_AGENT_PORT"}
 # Devices need no provisioning: the group makes an entity urn:ngsi-ld:Device:<device id> of each.
 DEVICES = """
 [[groups]]
@@ -86,9 +87,6 @@ class City:
             "MONGODB_URI": self.mongodb_uri,
             "MQTT_URL": self.mqtt_url,
             "MEDINA_HOST": "127.0.0.1",
-            "MEDINA_PORT": str(self.ports["broker"]),
-            "MEDINA_NOTIFIER_PORT": str(self.ports["notifier"]),
-            "MEDINA_AGENT_PORT": str(self.ports["agent"]),
             "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
             "MEDINA_DEVICES": str(folder / "devices.toml"),
             "MEDINA_PSEUDONYM_KEY": "0123456789abcdef0123456789abcdef",
@@ -114,20 +112,24 @@ class City:
         return Process(
             name,
             [sys.executable, "-m", "broker.cli", command],
-            {**self._settings, **(settings or {})},
+            {**self._settings, PORT_SETTINGS[command]: str(self.ports[name]), **(settings or {})},
             self.folder,
             lambda: is_ready(self.ports[name]),
         )
 
     def start(self, *names: str) -> None:
-        """Start these parts (all, when none is named) and wait until they are ready."""
-        chosen = [self.parts[name] for name in names or self.parts]
+        """Start these parts and wait until they are ready."""
+        chosen = [self.parts[name] for name in names]
         for part in chosen:
             part.start(wait=part.name in ("mongod", "mqtt"))
             if part.name == "mongod":
                 become_primary(self.ports["mongod"], START_WITHIN_S)
         for part in chosen:
             part.wait_ready()
+
+    def restore(self) -> None:
+        """Start what a test killed and did not start again."""
+        self.start(*(name for name, part in self.parts.items() if not part.alive))
 
     def stop(self) -> None:
         """End every part, the last started first."""
@@ -144,6 +146,11 @@ class City:
         lines = (line for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
+    def unsubscribe_all(self) -> None:
+        """Remove every subscription."""
+        for subscription in self.api("GET", "/subscriptions?limit=1000").json():
+            self.api("DELETE", f"/subscriptions/{subscription['id']}")
+
     def subscribe(self, entity_type: str, headers: Mapping[str, str] | None = None, path: str = "/") -> str:
         """Send every change of `entity_type` to the receiver; the subscription's id."""
         answer = self.api(
@@ -158,6 +165,11 @@ class City:
         )
         assert answer.status == 201, answer
         return answer.headers["location"].rpartition("/")[2]
+
+    def devices(self) -> dict[str, Any]:
+        """Key-values of the first 1,000 devices by id."""
+        answer = self.api("GET", "/entities?type=Device&options=keyValues&limit=1000")
+        return {entity["id"]: entity for entity in answer.json()}
 
     def publisher(self, name: str = "publisher", **load: object) -> Process:
         """A started publisher of `load` (see tests.end_to_end.publisher)."""

@@ -1,0 +1,41 @@
+"""Many requests at once to one context API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request; `path` is below /ngsi-ld/v1 of the API on `port`."""
+
+    port: int
+    method: str
+    path: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and the body as text."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+async def answers(calls: Iterable[Call], connections: int = 100) -> list[Answer]:
+    """Send all of them over at most `connections` connections; answers in the order of the calls."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
+        return await asyncio.gather(*(_answer(session, call) for call in calls))
+
+
+async def _answer(session: aiohttp.ClientSession, call: Call) -> Answer:
+    url = f"http://127.0.0.1:{call.port}/ngsi-ld/v1{call.path}"
+    async with session.request(call.method, url, json=call.body) as response:
+        return Answer(response.status, dict(response.headers), await response.text())
