@@ -23,7 +23,6 @@ from tests.end_to_end.city import City
 from tests.end_to_end.process import Usage
 
 REPORT = Path("build/bench.json")
-CONTEXTS = Path(__file__).parent / "contexts"
 FLOOR_SHARE = 0.6  # seconds of a floor's measurement (there are two) per second of a scenario's
 
 
@@ -40,7 +39,7 @@ def load_cameras(city: City) -> None:
     """Create the entities, as many as the scenarios expect."""
     for first in range(0, cameras.COUNT, 100):
         batch = [cameras.camera(cameras.camera_id(number)) for number in range(first, first + 100)]
-        answer = city.api("POST", "/entityOperations/upsert", batch, cameras.HEADERS)
+        answer = city.api("POST", "/entityOperations/upsert", batch)
         assert answer.status in (201, 204), answer
 
 
@@ -59,7 +58,7 @@ def run(city: City, scenario: Scenario, seconds: float) -> Outcome:
 
 def bench(scenarios: list[Scenario], seconds: float, folder: Path, console: Console) -> None:
     """Start a city, measure, print and write the report."""
-    city = City(folder, {"MEDINA_CONTEXTS": str(CONTEXTS)}, numbers=("n", ATTRIBUTE))
+    city = City(folder, numbers=("n", ATTRIBUTE))
     with console.status("starting …") as status, floors.floor_app(folder) as floor_url:
         try:
             city.start(*city.parts)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 COUNT = 1_000
-CONTEXT = "https://medina.example/bench/context.jsonld"
-LINK = f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
-HEADERS = {"Content-Type": "application/json", "Link": LINK}
 OBSERVED_AT = "2026-03-02T08:15:30.250Z"
 
 

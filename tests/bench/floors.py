@@ -18,7 +18,7 @@ from pymongo import AsyncMongoClient, ReplaceOne, WriteConcern
 from broker.embedded import answers
 from tests.bench import cameras, wrk
 from tests.conftest import unused_port
-from tests.end_to_end.city import City
+from tests.end_to_end.city import HEADERS, City
 from tests.end_to_end.process import Process
 
 BATCH = 200
@@ -82,7 +82,7 @@ async def posts(city: City, seconds: float) -> float:
     async def post(session: aiohttp.ClientSession) -> None:
         nonlocal done
         while time.monotonic() - started < seconds:
-            async with session.post(url, data=body, headers=cameras.HEADERS):
+            async with session.post(url, data=body, headers=HEADERS):
                 done += 1
 
     async with aiohttp.ClientSession() as session:

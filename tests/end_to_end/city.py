@@ -22,12 +22,19 @@ from tests.waiting import until_sync
 
 REQUEST_WITHIN_S = 10
 PORT_SETTINGS = {"broker": "MEDINA_PORT", "notifier": "MEDINA_NOTIFIER_PORT", "agent": "MEDINA_AGENT_PORT"}
+CONTEXTS = Path(__file__).parent / "contexts"
+CONTEXT = "https://medina.example/city/context.jsonld"
+HEADERS = {
+    "Content-Type": "application/json",
+    "Link": f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"',
+}
 # Devices need no provisioning: the group makes an entity urn:ngsi-ld:Device:<device id> of each.
-DEVICES = """
-[[groups]]
-protocol = "json"
+DEVICES = f"""
+context = "{CONTEXT}"
+
+[[group]]
 apikey = "bench"
-type = "Device"
+entity_type = "Device"
 autoprovision = true
 """
 
@@ -45,12 +52,12 @@ class Reply:
         return json.loads(self.body)
 
 
-def request(port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+def request(port: int, method: str, path: str, body: Any = None) -> Reply:
     """One HTTP request to 127.0.0.1 on a connection of its own; `body` is sent as JSON. Raises OSError."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_WITHIN_S)
     try:
         sent = None if body is None else json.dumps(body)
-        connection.request(method, path, sent, {"Content-Type": "application/json", **(headers or {})})
+        connection.request(method, path, sent, HEADERS)
         answer = connection.getresponse()
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:
@@ -68,17 +75,11 @@ def is_ready(port: int) -> bool:
 class City:
     """The parts by name in `parts`, in the order in which they start."""
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: Mapping[str, str] | None = None,
-        devices: str = DEVICES,
-        numbers: tuple[str, ...] = ("n",),
-    ) -> None:
-        """Logs, databases and the receiver's record go to `folder`; `settings` join every role's environment."""
+    def __init__(self, folder: Path, numbers: tuple[str, ...] = ("n",)) -> None:
+        """Logs, databases and the receiver's record go to `folder`."""
         self.folder = folder
         self.record = Record(folder / "received.tsv")
-        (folder / "devices.toml").write_text(devices)
+        (folder / "devices.toml").write_text(DEVICES)
         names = ("mongod", "mqtt", "broker", "notifier", "agent", "receiver")
         self.ports = {name: unused_port() for name in names}
         self.mongodb_uri = f"mongodb://127.0.0.1:{self.ports['mongod']}/?replicaSet={SET_NAME}"
@@ -88,9 +89,9 @@ class City:
             "MQTT_URL": self.mqtt_url,
             "MEDINA_HOST": "127.0.0.1",
             "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
+            "MEDINA_CONTEXTS": str(CONTEXTS),
             "MEDINA_DEVICES": str(folder / "devices.toml"),
             "MEDINA_PSEUDONYM_KEY": "0123456789abcdef0123456789abcdef",
-            **(settings or {}),
         }
         receiver = ["-m", "tests.end_to_end.receiver", "--log", str(self.record.path), "--number", *numbers]
         self.parts = {
@@ -136,9 +137,9 @@ class City:
         for part in reversed(self.parts.values()):
             part.end()
 
-    def api(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    def api(self, method: str, path: str, body: Any = None) -> Reply:
         """A request to the context API; `path` is below /ngsi-ld/v1."""
-        return request(self.ports["broker"], method, f"/ngsi-ld/v1{path}", body, headers)
+        return request(self.ports["broker"], method, f"/ngsi-ld/v1{path}", body)
 
     def metrics(self, role: str) -> dict[str, float]:
         """Samples of a role's /metrics by name with labels, as Prometheus writes them."""
@@ -151,7 +152,7 @@ class City:
         for subscription in self.api("GET", "/subscriptions?limit=1000").json():
             self.api("DELETE", f"/subscriptions/{subscription['id']}")
 
-    def subscribe(self, entity_type: str, headers: Mapping[str, str] | None = None, path: str = "/") -> str:
+    def subscribe(self, entity_type: str) -> str:
         """Send every change of `entity_type` to the receiver; the subscription's id."""
         answer = self.api(
             "POST",
@@ -159,9 +160,8 @@ class City:
             {
                 "type": "Subscription",
                 "entities": [{"type": entity_type}],
-                "notification": {"endpoint": {"uri": f"http://127.0.0.1:{self.ports['receiver']}{path}"}},
+                "notification": {"endpoint": {"uri": f"http://127.0.0.1:{self.ports['receiver']}/"}},
             },
-            headers,
         )
         assert answer.status == 201, answer
         return answer.headers["location"].rpartition("/")[2]

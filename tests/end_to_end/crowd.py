@@ -9,6 +9,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.end_to_end.city import HEADERS
+
 
 @dataclass(frozen=True)
 class Call:
@@ -37,5 +39,5 @@ async def answers(calls: Iterable[Call], connections: int = 100) -> list[Answer]
 
 async def _answer(session: aiohttp.ClientSession, call: Call) -> Answer:
     url = f"http://127.0.0.1:{call.port}/ngsi-ld/v1{call.path}"
-    async with session.request(call.method, url, json=call.body) as response:
+    async with session.request(call.method, url, json=call.body, headers=HEADERS) as response:
         return Answer(response.status, dict(response.headers), await response.text())

@@ -6,7 +6,7 @@ import json
 
 from tests.bench import cameras, wrk
 from tests.bench.scenario import WARM_UP_S, Outcome, Scenario, http_load, outcome
-from tests.end_to_end.city import City
+from tests.end_to_end.city import HEADERS, City
 
 SIZE = 100
 PATH = "/ngsi-ld/v1/entityOperations/upsert"
@@ -19,7 +19,7 @@ def script() -> str:
     middle, _, tail = rest.partition("-1")
     stem = cameras.camera_id(0).removesuffix("0000")
     return f"""
-local headers = {wrk.lua_headers(cameras.HEADERS)}
+local headers = {wrk.lua_headers(HEADERS)}
 local head, middle, tail = {wrk.lua_string(head)}, {wrk.lua_string(middle)}, {wrk.lua_string(tail)}
 local number = 0
 request = function()

@@ -7,7 +7,7 @@ from itertools import count
 
 from tests.bench import cameras, wrk
 from tests.bench.scenario import ENTITIES, WARM_UP_S, Outcome, Scenario, http_load, outcome
-from tests.end_to_end.city import City
+from tests.end_to_end.city import HEADERS, City
 
 _runs = count(1)
 
@@ -16,7 +16,7 @@ def script(run_number: int) -> str:
     """Lua that creates cameras whose ids no other run uses."""
     head, _, tail = json.dumps(cameras.camera("<id>")).partition("<id>")
     return f"""
-local headers = {wrk.lua_headers(cameras.HEADERS)}
+local headers = {wrk.lua_headers(HEADERS)}
 local head, tail = {wrk.lua_string(head)}, {wrk.lua_string(tail)}
 local number = 0
 request = function()

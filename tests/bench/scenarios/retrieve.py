@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.bench import cameras, wrk
+from tests.bench import wrk
 from tests.bench.scenario import WARM_UP_S, Outcome, Scenario, http_load, lua_camera_path, outcome
-from tests.end_to_end.city import City
+from tests.end_to_end.city import HEADERS, City
 
 SCRIPT = f"""{lua_camera_path()}
-local headers = {wrk.lua_headers({"Link": cameras.LINK})}
+local headers = {wrk.lua_headers({"Link": HEADERS["Link"]})}
 request = function() return wrk.format("GET", path(), headers) end
 """
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.bench import cameras, wrk
 from tests.bench.scenario import WARM_UP_S, Outcome, Scenario, http_load, lua_camera_path, outcome
-from tests.end_to_end.city import City
+from tests.end_to_end.city import HEADERS, City
 
 ATTRIBUTE = "peopleCount"
 # The value is the number of the request, so that the receiver of S6 can tell which updates arrived.
 SCRIPT = f"""{lua_camera_path("/attrs")}
-local headers = {wrk.lua_headers(cameras.HEADERS)}
+local headers = {wrk.lua_headers(HEADERS)}
 local body = '{{"{ATTRIBUTE}":{{"type":"Property","value":%d,"observedAt":"{cameras.OBSERVED_AT}"}}}}'
 local number = 0
 request = function()
