@@ -70,7 +70,7 @@ def health(
     url: Annotated[str, typer.Argument(help="Address of a role, e.g. http://127.0.0.1:1026/ready.")],
 ) -> None:
     """Ask a role whether it is ready: exit code 0 or, with the reason on stderr, 1."""
-    from broker.supervisor.probes import why_not_ready
+    from broker.health import why_not_ready
 
     if reason := why_not_ready(url):
         typer.echo(f"{url}: {reason}", err=True)

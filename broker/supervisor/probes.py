@@ -1,10 +1,8 @@
-"""Questions to a running role or server: does it listen, is it ready, does it let us in."""
+"""Questions to a running role or server: does it listen, does it let us in."""
 
-import http.client
-import json
 import socket
 import threading
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
@@ -16,31 +14,6 @@ from broker.supervisor.errors import ServerRefusedLogin, ServerUnreachable, Star
 ASK_WITHIN_S: Final = 2.0
 MQTT_PORT: Final = 1883
 MQTT_LOGIN_REFUSALS: Final = {"Bad user name or password", "Not authorized"}
-
-
-def why_not_ready(url: str) -> str | None:
-    """Ask an address like http://127.0.0.1:1026/ready: None when it answers 2xx, otherwise the reason."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=ASK_WITHIN_S)
-    try:
-        connection.request("GET", parts.path or "/")
-        response = connection.getresponse()
-        body = response.read()
-    except ConnectionRefusedError:
-        return "does not listen"
-    except (OSError, http.client.HTTPException) as problem:
-        return f"does not answer: {problem}"
-    finally:
-        connection.close()
-    return None if 200 <= response.status < 300 else _failed_checks(body) or f"answers {response.status}"
-
-
-def _failed_checks(body: bytes) -> str:
-    try:
-        checks: dict[str, Any] = json.loads(body)["checks"]
-        return ", ".join(f"{name}: {state}" for name, state in checks.items() if state != "ok")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
 
 
 def why_not_listening(host: str, port: int) -> str | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from broker.embedded import mongod_command, mqtt_command
+from broker.health import why_not_ready
 from broker.storage.mongo_replica import SET_NAME, why_not_primary
 from broker.supervisor.folder import FOLDER_VARIABLE, DataFolder
-from broker.supervisor.probes import why_not_listening, why_not_ready
+from broker.supervisor.probes import why_not_listening
 from broker.supervisor.settings import UpSettings
 
 PILOT: Final = "campus"

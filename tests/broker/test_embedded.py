@@ -10,7 +10,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.embedded import answers, running_mongod, running_mqtt
+from broker.embedded import answers, find_mosquitto, running_mongod, running_mqtt
 from broker.leash import leashed
 from tests.waiting import until_sync
 
@@ -23,6 +23,7 @@ def test_mongod_moves_to_another_port_with_its_data(tmp_path: Path, free_port: C
         assert not answers(port)
 
 
+@pytest.mark.skipif(not find_mosquitto(), reason="amqtt keeps its sessions in memory only")
 def test_mqtt_broker_keeps_a_message_for_a_session_across_a_restart(
     tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
