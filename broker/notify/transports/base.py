@@ -1,0 +1,52 @@
+"""The seam between the notifier and the ways to reach a receiver."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Destination:
+    """Where and how the notifications of a subscription go.
+
+    `headers` are those of the notification (Content-Type, Link, receiverInfo, NGSILD-Tenant), whatever the transport
+    makes of them. `timeout_s` bounds one attempt, connecting included.
+    """
+
+    uri: str
+    headers: Mapping[str, str]
+    timeout_s: float
+    prepared: Any = field(default=None, repr=False)
+    """What a transport made of all this at its first use, for the next ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt. `error` says in words why it failed, None if it was delivered."""
+
+    error: str | None = None
+    retry_after_s: float = 0.0
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the receiver has taken the notification."""
+        return self.error is None
+
+
+DELIVERED = Outcome()
+
+
+class Transport(ABC):
+    """Hands notifications to receivers of certain URI schemes, over connections that it keeps and reuses."""
+
+    @abstractmethod
+    async def send(self, destination: Destination, body: bytes) -> Outcome:
+        """One attempt, within the destination's timeout; never raises for what the receiver or the network does.
+
+        Delivered means that the receiver has confirmed it. A failed attempt may have reached it all the same.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends all connections."""

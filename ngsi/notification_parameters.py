@@ -1,0 +1,159 @@
+"""NotificationParams and Endpoint of a subscription as clients send them, checked (clauses 5.2.14 and 5.2.15).
+
+Held as sent, with keys for names; what only the broker writes (counters, status) and unknown members are dropped.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
+from ngsi.context import Context
+from ngsi.errors import BadRequestData, NotSupported
+from ngsi.names import show
+
+JSON, LD_JSON, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
+FORMATS = ("normalized", "concise", "simplified", "keyValues")
+ENTITY_MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt"})
+"""Members of a projection that are no attributes. They are held bare, as no key of an attribute can be written."""
+
+_SCHEMES = ("http", "https", "mqtt", "mqtts")
+_SCHEMES_OFFERED = ("http", "https")
+_MQTT_VALUES = {"MQTT-Version": ("mqtt3.1.1", "mqtt5.0"), "MQTT-QoS": ("0", "1", "2")}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADERS_OF_THE_CONNECTION = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade"})
+
+
+def read_parameters(value: object, context: Context) -> dict[str, Any]:
+    """The member `notification` of a subscription."""
+    body = require_object(value, "notification")
+    if "endpoint" not in body:
+        raise BadRequestData('notification has no "endpoint"; give it one with a "uri"')
+    parameters = {member: read(body[member], context) for member, read in _PARAMETERS.items() if member in body}
+    _check_projection(parameters)
+    if parameters.get("showChanges") and parameters.get("format") in ("simplified", "keyValues"):
+        raise BadRequestData("notification: showChanges needs the format normalized or concise")
+    if parameters.get("showChanges"):
+        raise NotSupported("notification: showChanges is not offered yet; leave it out")
+    if parameters.get("join", "@none") != "@none":
+        raise NotSupported("notification: join is not offered yet; leave it out")
+    return parameters
+
+
+def show_parameters(parameters: dict[str, Any], context: Context) -> dict[str, Any]:
+    """The member `notification` as clients read it: names of their context."""
+    shown = dict(parameters)
+    for member in ("attributes", "pick", "omit"):
+        if member in shown:
+            shown[member] = [name if name in ENTITY_MEMBERS else context.compact(name) for name in shown[member]]
+    return shown
+
+
+def _check_projection(parameters: dict[str, Any]) -> None:
+    pick, omit = parameters.get("pick", []), parameters.get("omit", [])
+    if both := set(pick) & set(omit):
+        raise BadRequestData(f"notification: {show(min(both))} is both in pick and in omit")
+    if "attributes" in parameters and (pick or omit):
+        raise BadRequestData("notification: attributes (deprecated) cannot stand next to pick or omit")
+
+
+def _attributes(value: object, context: Context) -> list[str]:
+    names = require_array(value, "notification.attributes")
+    for name in names:
+        if name in ("id", "type", "scope"):
+            raise BadRequestData(f"notification.attributes: {show(name)} is no attribute; pick and omit take it")
+    return [context.expand(require_text(name, "notification.attributes: item")) for name in names]
+
+
+def _projection(member: str) -> Callable[[object, Context], list[str]]:
+    def read(value: object, context: Context) -> list[str]:
+        names = [require_text(name, f"{member}: item") for name in require_array(value, member)]
+        return [name if name in ENTITY_MEMBERS else context.expand(name) for name in names]
+
+    return read
+
+
+def _endpoint(value: object, context: Context) -> dict[str, Any]:
+    body = require_object(value, "notification.endpoint")
+    if "uri" not in body:
+        raise BadRequestData('notification.endpoint has no "uri"')
+    endpoint = {member: read(body[member]) for member, read in _ENDPOINT.items() if member in body}
+    scheme = endpoint["uri"].partition(":")[0].lower()
+    if scheme not in _SCHEMES_OFFERED:
+        raise NotSupported(f"notification.endpoint.uri: notifications over {scheme} are not offered yet; use http(s)")
+    if endpoint.get("accept") == GEO_JSON:
+        raise NotSupported(f"notification.endpoint.accept: {GEO_JSON} is not offered yet; use {JSON} or {LD_JSON}")
+    return endpoint
+
+
+def _uri(value: object) -> str:
+    uri = require_text(value, "notification.endpoint.uri")
+    try:
+        parts = urlsplit(uri)
+        is_usable = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable or _CONTROL.search(uri) or " " in uri:
+        raise BadRequestData(
+            f"notification.endpoint.uri {show(uri)} must be a URI of {', '.join(_SCHEMES)} with a host, "
+            "such as http://example.org:8080/notify"
+        )
+    return uri
+
+
+def _pairs(member: str) -> Callable[[object], list[dict[str, str]]]:
+    def read(value: object) -> list[dict[str, str]]:
+        if not isinstance(value, list):
+            raise BadRequestData(f"{member} {show(value)} must be an array of key and value")
+        for pair in value:
+            if not isinstance(pair, dict) or not all(isinstance(pair.get(part), str) for part in ("key", "value")):
+                raise BadRequestData(f"{member}: {show(pair)} must have the members key and value, both strings")
+        return [{"key": pair["key"], "value": pair["value"]} for pair in value]
+
+    return read
+
+
+def _receiver_info(value: object) -> list[dict[str, str]]:
+    pairs = _pairs("notification.endpoint.receiverInfo")(value)
+    for pair in pairs:
+        name = pair["key"]
+        if _HEADER_NAME.fullmatch(name) is None or name.lower() in _HEADERS_OF_THE_CONNECTION:
+            raise BadRequestData(f"notification.endpoint.receiverInfo: {show(name)} cannot be set as a header")
+        if _CONTROL.search(pair["value"]):
+            raise BadRequestData(
+                f"notification.endpoint.receiverInfo: the value of {show(name)} has control characters"
+            )
+    return pairs
+
+
+def _notifier_info(value: object) -> list[dict[str, str]]:
+    pairs = _pairs("notification.endpoint.notifierInfo")(value)
+    for pair in pairs:
+        if pair["key"] in _MQTT_VALUES:
+            what = f"notification.endpoint.notifierInfo: {pair['key']}"
+            require_choice(pair["value"], _MQTT_VALUES[pair["key"]], what)
+    return pairs
+
+
+_PARAMETERS: dict[str, Callable[[object, Context], Any]] = {
+    "attributes": _attributes,
+    "pick": _projection("notification.pick"),
+    "omit": _projection("notification.omit"),
+    "format": lambda value, context: require_choice(value, FORMATS, "notification.format"),
+    "sysAttrs": lambda value, context: require_boolean(value, "notification.sysAttrs"),
+    "showChanges": lambda value, context: require_boolean(value, "notification.showChanges"),
+    "join": lambda value, context: require_choice(value, ("flat", "inline", "@none"), "notification.join"),
+    "joinLevel": lambda value, context: require_positive(value, "notification.joinLevel"),
+    "endpoint": _endpoint,
+}
+
+_ENDPOINT: dict[str, Callable[[object], Any]] = {
+    "uri": _uri,
+    "accept": lambda value: require_choice(value, (JSON, LD_JSON, GEO_JSON), "notification.endpoint.accept"),
+    "timeout": lambda value: require_positive(value, "notification.endpoint.timeout"),
+    "cooldown": lambda value: require_positive(value, "notification.endpoint.cooldown"),
+    "receiverInfo": _receiver_info,
+    "notifierInfo": _notifier_info,
+}

@@ -1,0 +1,224 @@
+"""Subscriptions: checked, held with keys for names, shown in the names of the reader (clauses 5.2.12, 5.8.1 to 5.8.4).
+
+Document of the collection `subscriptions`:
+{_id, subscription: {the client's members, names as keys}, context: URL | object | array, createdAt, modifiedAt,
+ delivery?: {timesSent, timesFailed, lastNotification, lastSuccess, lastFailure, state, …}}
+It is written as a whole (insert, replace); only the notifier writes `delivery`, by update operators.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ngsi import pattern, selection
+from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
+from ngsi.context import Context, ContextSource
+from ngsi.datetimes import parse as moment
+from ngsi.datetimes import require_datetime
+from ngsi.errors import BadRequestData, NotSupported
+from ngsi.names import require_uri, show
+from ngsi.notification_parameters import read_parameters, show_parameters
+
+TRIGGERS = (
+    "entityCreated",
+    "entityUpdated",
+    "entityDeleted",
+    "attributeCreated",
+    "attributeUpdated",
+    "attributeDeleted",
+)
+DEFAULT_TRIGGERS = ["attributeCreated", "attributeUpdated"]
+
+_NOT_OFFERED = (
+    "throttling",
+    "timeInterval",
+    "geoQ",
+    "scopeQ",
+    "csf",
+    "temporalQ",
+    "lang",
+    "datasetId",
+    "expandValues",
+    "jsonKeys",
+    "splitEntities",
+    "ngsildConformance",
+)
+_COUNTERS = ("timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure")
+
+
+@dataclass(slots=True)
+class Subscription:
+    """A checked subscription. `id` is None when the client gave none; `members` are held as described above."""
+
+    id: str | None
+    members: dict[str, Any]
+
+    def document(self, subscription_id: str, context: ContextSource, now: str) -> dict[str, Any]:
+        """The document of a new subscription with this id, made at `now` under the client's @context."""
+        return {
+            "_id": subscription_id,
+            "subscription": {**self.members, "id": subscription_id},
+            "context": context,
+            "createdAt": now,
+            "modifiedAt": now,
+        }
+
+
+def parse(body: dict[str, Any], context: Context, now: str) -> Subscription:
+    """The subscription that a client wants to create (clause 5.8.1).
+
+    Raises BadRequestData, or NotSupported for a member that this broker does not act upon: none is silently ignored.
+    """
+    require_object(body, "A subscription")
+    if body.get("type", body.get("@type")) != "Subscription":
+        raise BadRequestData(f'type {show(body.get("type"))} must be "Subscription"')
+    if "notification" not in body:
+        raise BadRequestData('The subscription has no "notification"')
+    members: dict[str, Any] = {"type": "Subscription"}
+    members |= {member: read(body[member], context) for member, read in _MEMBERS.items() if member in body}
+    _check_combinations(members)
+    if "expiresAt" in members and moment(members["expiresAt"]) <= moment(now):
+        raise BadRequestData(f"expiresAt {show(members['expiresAt'])} is in the past")
+    for member in _NOT_OFFERED:
+        if member in members:
+            raise NotSupported(f"{member} is not offered yet in subscriptions; leave it out")
+    subscription_id = body.get("id", body.get("@id"))
+    return Subscription(None if subscription_id is None else require_uri(subscription_id, "Subscription id"), members)
+
+
+def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool = False) -> dict[str, Any]:
+    """A stored document as clients read it (clause 5.8.3), without `@context`; `sysattrs` adds its timestamps."""
+    members = stored["subscription"]
+    shown: dict[str, Any] = {"id": stored["_id"], **members}
+    if "entities" in members:
+        shown["entities"] = [
+            selector | {"type": selection.compact(selector["type"], context)} for selector in members["entities"]
+        ]
+    if "watchedAttributes" in members:
+        shown["watchedAttributes"] = [context.compact(key) for key in members["watchedAttributes"]]
+    if "timeInterval" not in members:
+        shown.setdefault("notificationTrigger", DEFAULT_TRIGGERS)
+    if isinstance(stored["context"], str):
+        shown.setdefault("jsonldContext", stored["context"])
+    shown["notification"] = show_parameters(members["notification"], context) | _delivery(stored.get("delivery", {}))
+    shown["status"] = status(members, now)
+    if sysattrs:
+        shown |= {"createdAt": stored["createdAt"], "modifiedAt": stored["modifiedAt"]}
+    return shown
+
+
+def status(members: Mapping[str, Any], now: str) -> str:
+    """`active`, `paused` or `expired` at that time (clause 5.2.12)."""
+    if "expiresAt" in members and moment(members["expiresAt"]) <= moment(now):
+        return "expired"
+    return "active" if members.get("isActive", True) else "paused"
+
+
+def _delivery(delivery: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {member: delivery[member] for member in _COUNTERS if delivery.get(member)}
+    if "state" in delivery:
+        shown["status"] = delivery["state"]
+    return shown
+
+
+def _check_combinations(members: Mapping[str, Any]) -> None:
+    is_local = members.get("localOnly") is True
+    if not is_local and "entities" not in members and "watchedAttributes" not in members:
+        raise BadRequestData("The subscription has neither entities nor watchedAttributes; give at least one")
+    if members.get("localOnly") is False and any(
+        selector["type"] == selection.EVERY_TYPE for selector in members.get("entities", [])
+    ):
+        raise BadRequestData('The type "*" stands for local entities only; localOnly cannot be false')
+    if "timeInterval" in members:
+        for member in ("watchedAttributes", "throttling"):
+            if member in members:
+                raise BadRequestData(f"timeInterval and {member} exclude each other")
+        if not is_local and "entities" not in members:
+            raise BadRequestData("timeInterval needs entities")
+
+
+def _entities(value: object, context: Context) -> list[dict[str, Any]]:
+    return [_selector(item, context) for item in require_array(value, "entities")]
+
+
+def _selector(value: object, context: Context) -> dict[str, Any]:
+    body = require_object(value, "entities: item")
+    if "type" not in body:
+        raise BadRequestData(f'entities: {show(body)} has no "type"; give a name, or "*" for any')
+    selector: dict[str, Any] = {"type": selection.expand(body["type"], context)}
+    if "id" in body:
+        ids = body["id"]
+        for entity_id in require_array(ids, "entities: id") if isinstance(ids, list) else [ids]:
+            require_uri(entity_id, "entities: id")
+        selector["id"] = ids
+    if "idPattern" in body:
+        source = require_text(body["idPattern"], "entities: idPattern")
+        pattern.parse(source)
+        selector["idPattern"] = source
+    return selector
+
+
+def _watched(value: object, context: Context) -> list[str]:
+    names = require_array(value, "watchedAttributes")
+    return [context.expand(require_text(name, "watchedAttributes: item")) for name in names]
+
+
+def _triggers(value: object, context: Context) -> list[str]:
+    items = require_array(value, "notificationTrigger")
+    return [require_choice(item, TRIGGERS, "notificationTrigger: item") for item in items]
+
+
+def _datetime(value: object, context: Context) -> str:
+    return require_datetime(value, "expiresAt")
+
+
+def _text(member: str) -> Callable[[object, Context], str]:
+    return lambda value, context: require_text(value, member)
+
+
+def _string(member: str) -> Callable[[object, Context], str]:
+    def read(value: object, context: Context) -> str:
+        if not isinstance(value, str):
+            raise BadRequestData(f"{member} {show(value)} must be a string")
+        return value
+
+    return read
+
+
+def _boolean(member: str) -> Callable[[object, Context], bool]:
+    return lambda value, context: require_boolean(value, member)
+
+
+def _positive(member: str) -> Callable[[object, Context], int | float]:
+    return lambda value, context: require_positive(value, member)
+
+
+def _object(member: str) -> Callable[[object, Context], dict[str, Any]]:
+    return lambda value, context: require_object(value, member)
+
+
+_MEMBERS: dict[str, Callable[[object, Context], Any]] = {
+    "subscriptionName": _string("subscriptionName"),
+    "description": _string("description"),
+    "entities": _entities,
+    "watchedAttributes": _watched,
+    "notificationTrigger": _triggers,
+    "timeInterval": _positive("timeInterval"),
+    "throttling": _positive("throttling"),
+    "q": _text("q"),
+    "scopeQ": _text("scopeQ"),
+    "csf": _text("csf"),
+    "geoQ": _object("geoQ"),
+    "temporalQ": _object("temporalQ"),
+    "lang": _text("lang"),
+    "datasetId": lambda value, context: require_array(value, "datasetId"),
+    "expandValues": _text("expandValues"),
+    "jsonKeys": _text("jsonKeys"),
+    "isActive": _boolean("isActive"),
+    "expiresAt": _datetime,
+    "localOnly": _boolean("localOnly"),
+    "splitEntities": _boolean("splitEntities"),
+    "ngsildConformance": _text("ngsildConformance"),
+    "jsonldContext": lambda value, context: require_uri(value, "jsonldContext"),
+    "notification": lambda value, context: read_parameters(value, context),
+}
