@@ -1,6 +1,8 @@
 """The numbers that the context API shows at /metrics (Prometheus)."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from functools import lru_cache
+
+from prometheus_client import Counter, Histogram
 
 COMMIT_FLUSH_REQUESTS = Histogram(
     "medina_commit_flush_requests",
@@ -15,4 +17,13 @@ COMMIT_FLUSH_SECONDS = Histogram(
 COMMIT_CONFLICTS = Counter("medina_commit_conflicts", "Write requests applied anew because another process wrote first")
 COMMIT_REFUSED = Counter("medina_commit_refused", "Write requests refused because the queue was full")
 REQUESTS = Counter("medina_http_requests", "Answered NGSI-LD requests", ["operation", "status"])
-REQUESTS_IN_PROGRESS = Gauge("medina_http_requests_in_progress", "NGSI-LD requests being worked on")
+
+
+@lru_cache(maxsize=1024)
+def _requests(operation: str, status: int) -> Counter:
+    return REQUESTS.labels(operation, status)
+
+
+def count_request(operation: str, status: int) -> None:
+    """Counts one answered request."""
+    _requests(operation, status).inc()

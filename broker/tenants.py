@@ -1,5 +1,6 @@
 """The tenants that this process works for, each with its committer and reader (clause 4.14)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,7 +8,10 @@ from broker.commit import Committer
 from broker.reader import Reader
 from broker.settings import Settings
 from broker.storage.base import DocumentStore, EntityStore, Storage
-from ngsi.errors import NonexistentTenant
+from ngsi.errors import BadRequestData, NonexistentTenant
+from ngsi.names import show
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass(slots=True)
@@ -59,3 +63,13 @@ class Tenants:
         """Finishes the writes that are queued."""
         for tenant in self._served.values():
             await tenant.committer.close()
+
+
+def require_tenant_name(name: str) -> str:
+    """The tenant name itself if it can name a database, or is empty; otherwise BadRequestData."""
+    if name and _NAME.fullmatch(name) is None:
+        raise BadRequestData(
+            f"NGSILD-Tenant {show(name)} is not a tenant name: up to 40 lower-case letters, digits, '-' and '_', "
+            "starting with a letter or a digit"
+        )
+    return name

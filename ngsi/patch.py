@@ -29,12 +29,14 @@ class Patched:
     """The outcome of a patch: the state after it, what changed, and what was refused.
 
     `entity` is the very object that the patch was given when nothing changed, None when there is none any more.
+    `is_new`: there was none before.
     """
 
     entity: Entity | None
     changes: list[AttributeChange] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     not_updated: list[NotUpdated] = field(default_factory=list)
+    is_new: bool = False
 
 
 Patch = Callable[[Entity | None, str], Patched]
@@ -45,7 +47,7 @@ def create(fragment: Fragment, entity: Entity | None, now: str) -> Patched:
     """Create Entity (clause 5.6.1): AlreadyExists if it does."""
     if entity is not None:
         raise AlreadyExists(f"Entity {entity.id} exists already; update it, or delete it first")
-    return Patched(_new_entity(fragment, now))
+    return Patched(_new_entity(fragment, now), is_new=True)
 
 
 def replace_entity(fragment: Fragment, entity: Entity | None, now: str) -> Patched:
@@ -54,7 +56,7 @@ def replace_entity(fragment: Fragment, entity: Entity | None, now: str) -> Patch
     createdAt is kept, also that of every attribute instance that the new version still has.
     """
     if entity is None:
-        return Patched(_new_entity(fragment, now))
+        return Patched(_new_entity(fragment, now), is_new=True)
     attributes: Attributes = {}
     changes: list[AttributeChange] = []
     for key, instances in fragment.attributes.items():
@@ -99,7 +101,7 @@ def update_attributes(fragment: Fragment, entity: Entity | None, now: str, entit
 def upsert(fragment: Fragment, entity: Entity | None, now: str) -> Patched:
     """Batch upsert in update mode (clause 5.6.9): create, or update the attributes of the entity that exists."""
     if entity is None:
-        return Patched(_new_entity(fragment, now))
+        return Patched(_new_entity(fragment, now), is_new=True)
     return _written(entity, fragment, now, overwrite=True, scopes=fragment.scopes)
 
 

@@ -11,9 +11,23 @@ from typing import Any
 from ngsi.changes import Change
 from ngsi.entity import Entity
 from ngsi.errors import NgsiError
+from ngsi.query_tree import Node
+from ngsi.selection import Alternatives
 
-Filter = Mapping[str, Any]
-"""A condition on entity documents, made by `mongo_filter`."""
+
+@dataclass(frozen=True, slots=True)
+class EntityQuery:
+    """Which entities are wanted: those that meet every condition that is not None (clause 5.7.2).
+
+    `attributes`: keys of which an entity has at least one. `now` is the present: expired entities are never found.
+    """
+
+    now: str
+    ids: tuple[str, ...] | None = None
+    id_pattern: str | None = None
+    types: Alternatives | None = None
+    attributes: frozenset[str] | None = None
+    q: Node | None = None
 
 
 @dataclass(slots=True)
@@ -51,12 +65,12 @@ class EntityStore(ABC):
         """
 
     @abstractmethod
-    def find(self, condition: Filter, *, offset: int, limit: int) -> AsyncIterator[Entity]:
-        """The entities that meet the condition, ordered by id, from the offset (0 is the first) on."""
+    def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
+        """The entities that the query wants, ordered by id, from the offset (0 is the first) on."""
 
     @abstractmethod
-    async def count(self, condition: Filter) -> int:
-        """How many entities meet the condition."""
+    async def count(self, query: EntityQuery) -> int:
+        """How many entities the query wants."""
 
 
 class DocumentStore(ABC):

@@ -1,6 +1,5 @@
 """The storage in MongoDB: one database per tenant, every write acknowledged by a majority and journalled."""
 
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, 
 
 from broker.errors import StorageUnavailable, WriteConflict
 from broker.storage import mongo_documents as documents
-from broker.storage.base import DocumentStore, EntityStore, Filter, Storage, Stored, Write
+from broker.storage.base import DocumentStore, EntityQuery, EntityStore, Storage, Stored, Write
+from broker.storage.mongo_entity_filter import entity_filter
 from ngsi.entity import Entity
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.names import show
@@ -28,7 +28,6 @@ _ENTITY_INDEXES = [
 ]
 _DUPLICATE_KEY = 11000
 _DURABLE = WriteConcern(w="majority", j=True)
-_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 _Collection = AsyncCollection[dict[str, Any]]
 
@@ -93,19 +92,21 @@ class MongoEntityStore(EntityStore):
                 failures[index] = failed[0]
         return failures
 
-    async def find(self, condition: Filter, *, offset: int, limit: int) -> AsyncIterator[Entity]:
+    async def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
         """See EntityStore."""
-        cursor = self._collection.find(condition, {"changes": 0}).sort("_id", ASCENDING).skip(offset).limit(limit)
+        cursor = (
+            self._collection.find(entity_filter(query), {"changes": 0}).sort("_id", ASCENDING).skip(offset).limit(limit)
+        )
         with translated():
             async for item in cursor:
                 entity = documents.entity(item)
                 if entity is not None:
                     yield entity
 
-    async def count(self, condition: Filter) -> int:
+    async def count(self, query: EntityQuery) -> int:
         """See EntityStore."""
         with translated():
-            return await self._collection.count_documents(condition)
+            return await self._collection.count_documents(entity_filter(query))
 
 
 def _failures(writes: Sequence[Write], error: BulkWriteError) -> dict[int, NgsiError]:
@@ -226,13 +227,3 @@ class MongoStorage(Storage):
 
     def _database(self, tenant: str) -> AsyncDatabase[dict[str, Any]]:
         return self._client[f"{self._prefix}_{tenant}" if tenant else self._prefix]
-
-
-def require_tenant_name(tenant: str) -> str:
-    """The tenant name itself if it can name a database; otherwise BadRequestData."""
-    if tenant and _TENANT.fullmatch(tenant) is None:
-        raise BadRequestData(
-            f"NGSILD-Tenant {show(tenant)} is not a tenant name: up to 40 lower-case letters, digits, '-' and '_', "
-            "starting with a letter or a digit"
-        )
-    return tenant

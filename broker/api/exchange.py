@@ -1,0 +1,239 @@
+"""One request and its answer, as the operations of the API see them (clauses 6.3.4 to 6.3.6)."""
+
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import orjson
+
+from broker.errors import HttpRefusal
+from broker.services import Services
+from broker.tenants import Tenant
+from ngsi.context import CORE, Context
+from ngsi.errors import BadRequestData, InvalidRequest
+from ngsi.names import show
+from ngsi.vocabulary import CONTEXT_REL
+
+JSON = "application/json"
+LD_JSON = "application/ld+json"
+
+_DEPTH_MAX = 60
+_INTEGER_MAX = 2**63 - 1
+_BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
+_LINK = re.compile(r'\s*<([^>]*)>\s*((?:;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,]+))?\s*)*)(?:,|$)')
+_LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?')
+
+
+class Answer(NamedTuple):
+    """Status, body bytes and further headers of an answer; without body there is no Content-Type."""
+
+    status: int
+    content: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+
+
+class Request:
+    """A request to one operation. `path` holds the decoded path parameters, `tenant` what serves its tenant."""
+
+    __slots__ = (
+        "_context",
+        "accept",
+        "body",
+        "content",
+        "headers",
+        "parameters",
+        "path",
+        "request_id",
+        "services",
+        "tenant",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        path: list[str],
+        parameters: dict[str, str],
+        headers: dict[bytes, bytes],
+        content: bytes,
+    ) -> None:
+        self.services = services
+        self.path = path
+        self.parameters = parameters
+        self.headers = headers
+        self.content = content
+        self.accept = JSON
+        self.body: Any = None
+        self.request_id = ""
+        self.tenant: Tenant
+        self._context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """The @context of the request: from the Link header, or from the body where it has its own (clause 6.3.5)."""
+        if self._context is None:
+            self._context = self._linked_context()
+        return self._context
+
+    def read_body(self) -> Any:
+        """Parses the body and takes its @context out; sets `body` and `context`."""
+        self.body = body = parse_json(self.content)
+        if isinstance(body, dict):
+            self._context = self.context_of(body)
+        return body
+
+    def context_of(self, document: dict[str, Any]) -> Context:
+        """The @context of one JSON object of the body, by the Content-Type (clause 6.3.5)."""
+        if media_type(self.headers.get(b"content-type")) == LD_JSON:
+            if "@context" not in document:
+                raise BadRequestData(
+                    "The body has no @context, which Content-Type application/ld+json calls for; "
+                    "add it, or send application/json with a Link header"
+                )
+            if b"link" in self.headers and context_link(self.headers[b"link"]) is not None:
+                raise BadRequestData(
+                    "There is an @context in the body and one in the Link header; "
+                    "with Content-Type application/ld+json leave the Link header out"
+                )
+            return self.services.contexts.get(document["@context"])
+        if "@context" in document:
+            raise BadRequestData(
+                "The body has an @context, which Content-Type application/json does not allow; "
+                "send application/ld+json, or put the address of the @context into a Link header"
+            )
+        return self._linked_context()
+
+    def _linked_context(self) -> Context:
+        link = self.headers.get(b"link")
+        url = None if link is None else context_link(link)
+        return CORE if url is None else self.services.contexts.get(url)
+
+    def flag(self, name: str) -> bool:
+        """A boolean parameter, false if absent."""
+        value = self.parameters.get(name, "false").lower()
+        if value not in ("true", "false"):
+            raise BadRequestData(f"Parameter {name}={show(value)} must be true or false")
+        return value == "true"
+
+    def number(self, name: str, default: int) -> int:
+        """A parameter that is a whole number from 0 on."""
+        value = self.parameters.get(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or len(value) > 9:
+            raise BadRequestData(f"Parameter {name}={show(value)} must be a whole number from 0 on")
+        return int(value)
+
+    def names(self, name: str) -> list[str] | None:
+        """A parameter that lists names, separated by commas; None if absent."""
+        value = self.parameters.get(name)
+        if value is None:
+            return None
+        items = value.split(",")
+        if not all(items):
+            raise BadRequestData(f"Parameter {name}={show(value)} has an empty item; separate names by single commas")
+        return items
+
+
+def parse_json(content: bytes) -> Any:
+    """The JSON value of a body. InvalidRequest if it is none, BadRequestData if it cannot be stored exactly."""
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as exc:
+        what = "The body is empty" if not content.strip() else f"The body is not JSON: {exc}"
+        raise InvalidRequest(f"{what}; send a JSON document in UTF-8") from exc
+    _require_storable(value)
+    return value
+
+
+def _require_storable(value: Any) -> None:
+    """Refuses what MongoDB would not give back as it was: deep nesting, integers over 64 bits, keys with U+0000."""
+    level = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > _DEPTH_MAX:
+            raise BadRequestData(f"The body is nested more than {_DEPTH_MAX} levels deep")
+        inner: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                inner += item.values()
+                if "\x00" in "".join(item):
+                    raise BadRequestData("A member name of the body contains the character U+0000")
+            elif type(item) is list:
+                inner += item
+            elif type(item) is int and not -_INTEGER_MAX <= item <= _INTEGER_MAX:
+                raise BadRequestData(f"The number {item} does not fit 64 bits; send it as a string")
+        level = inner
+
+
+@lru_cache(maxsize=1024)
+def media_type(content_type: bytes | None) -> str:
+    """The media type of a Content-Type header without its parameters; absent means application/json (415 if alien)."""
+    if content_type is None:
+        return JSON
+    media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
+    if media not in _BODY_TYPES:
+        raise HttpRefusal(
+            415, "Unsupported Media Type", f"Content-Type {media} is none of {', '.join(sorted(_BODY_TYPES))}"
+        )
+    return media
+
+
+@lru_cache(maxsize=1024)
+def accepted(accept: bytes | None) -> str:
+    """application/json or application/ld+json, whichever the Accept header prefers (clause 6.3.4); 406 if neither."""
+    if accept is None:
+        return JSON
+    quality = dict.fromkeys((JSON, LD_JSON), (-1, 0.0))
+    for item in accept.decode("latin-1").lower().split(","):
+        wanted, *parameters = [part.strip() for part in item.split(";")]
+        weight = _weight(parameters)
+        for offered in quality:
+            specificity = (
+                ("*/*", "application/*", offered).index(wanted) if wanted in ("*/*", "application/*", offered) else -1
+            )
+            if specificity > quality[offered][0]:
+                quality[offered] = (specificity, weight)
+    best = max(quality, key=lambda offered: quality[offered][1])
+    if quality[best][1] <= 0:
+        raise HttpRefusal(406, "Not Acceptable", f"Accept {show(accept)} allows none of {JSON}, {LD_JSON}")
+    return best
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 1.0
+    return 1.0
+
+
+@lru_cache(maxsize=1024)
+def context_link(header: bytes) -> str | None:
+    """The URL of the JSON-LD context link in a Link header (RFC 8288, clause 6.3.5), None if it has no such link."""
+    urls = []
+    for match in _LINK.finditer(header.decode("latin-1")):
+        parameters = {name.lower(): quoted or token for name, quoted, token in _LINK_PARAMETER.findall(match[2])}
+        if CONTEXT_REL in parameters.get("rel", "").split():
+            urls.append(match[1])
+    if len(urls) > 1:
+        raise BadRequestData(f"The Link header names {len(urls)} JSON-LD contexts; one is allowed")
+    return urls[0] if urls else None
+
+
+def parse_query(query_string: bytes) -> dict[str, str]:
+    """The parameters of a URL, percent-decoded once; `+` stands for itself. InvalidRequest for a repeated one."""
+    parameters: dict[str, str] = {}
+    for item in query_string.decode("latin-1").split("&"):
+        if not item:
+            continue
+        name, _, value = item.partition("=")
+        name = unquote(name)
+        if name in parameters:
+            raise InvalidRequest(f"Parameter {show(name)} is given twice; give its values as one list")
+        parameters[name] = unquote(value)
+    return parameters

@@ -1,0 +1,107 @@
+"""Parameters that several operations share, read from a request (clauses 6.3.7, 6.3.10 and 5.7.2)."""
+
+from dataclasses import dataclass
+
+from broker.api.exchange import Request
+from ngsi.errors import BadRequestData, InvalidRequest, TooManyResults
+from ngsi.names import is_name, is_uri, show
+from ngsi.representation import Form
+
+_LIMIT_DEFAULT = 20
+_LIMIT_MAX = 1000
+
+_FORMS: dict[str, Form] = {
+    "normalized": "normalized",
+    "concise": "concise",
+    "simplified": "simplified",
+    "keyValues": "simplified",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of the results is wanted, and whether their number is."""
+
+    limit: int
+    offset: int
+    count: bool
+
+
+def page(request: Request) -> Page:
+    """limit, offset and count (clause 6.3.10)."""
+    limit = request.number("limit", _LIMIT_DEFAULT)
+    count = request.flag("count")
+    if limit == 0 and not count:
+        raise BadRequestData("limit=0 asks for nothing; add count=true to get the number of results alone")
+    if limit > _LIMIT_MAX:
+        raise TooManyResults(f"limit={limit} is over {_LIMIT_MAX}; ask for pages with limit and offset")
+    return Page(limit, request.number("offset", 0), count)
+
+
+def representation(request: Request) -> tuple[Form, bool]:
+    """The form asked for by `format` or `options`, and whether `options` has sysAttrs (clause 6.3.7)."""
+    keywords = options(request, {*_FORMS, "sysAttrs"})
+    form = request.parameters.get("format")
+    if form is None:
+        form = next((keyword for keyword in keywords if keyword in _FORMS), "normalized")
+    elif form not in _FORMS:
+        raise InvalidRequest(f"format={show(form)} is unknown; it is one of {', '.join(_FORMS)}")
+    return _FORMS[form], "sysAttrs" in keywords
+
+
+def options(request: Request, known: set[str]) -> list[str]:
+    """The keywords of the parameter `options`; InvalidRequest for one that is not known."""
+    value = request.parameters.get("options")
+    if value is None:
+        return []
+    keywords = value.split(",")
+    for keyword in keywords:
+        if keyword not in known:
+            raise InvalidRequest(f"options={show(keyword)} is unknown here; it takes {', '.join(sorted(known))}")
+    return keywords
+
+
+def entity_id(request: Request) -> str:
+    """The entity id of the path."""
+    if not is_uri(request.path[0]):
+        raise BadRequestData(f"Entity id {show(request.path[0])} is not a URI; write one such as urn:ngsi-ld:Room:1")
+    return request.path[0]
+
+
+def attribute_key(request: Request) -> str:
+    """The key of the attribute of the path; `ngsi-ld:scope` for the scope."""
+    name = request.path[1]
+    if not is_name(name):
+        raise BadRequestData(f"Attribute {show(name)} is not a legal name")
+    return request.context.expand(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Which members of an entity are wanted: `only` those (None: all), and none of `omit`; keys, id, type and scope."""
+
+    only: frozenset[str] | None
+    omit: frozenset[str]
+    attrs: frozenset[str] | None
+
+
+_PLAIN_MEMBERS = frozenset({"id", "type", "scope"})
+
+
+def projection(request: Request) -> Projection:
+    """attrs, pick and omit (clauses 4.21 and 6.4.3.2)."""
+    attrs, pick, omit = request.names("attrs"), request.names("pick"), request.names("omit")
+    if attrs is not None:
+        if pick is not None or omit is not None:
+            raise BadRequestData("attrs goes neither with pick nor with omit; use pick alone")
+        if not _PLAIN_MEMBERS.isdisjoint(attrs):
+            raise BadRequestData("attrs lists attributes only, not id, type or scope; use pick for these")
+    if pick and omit and not set(pick).isdisjoint(omit):
+        raise BadRequestData(f"{', '.join(sorted(set(pick) & set(omit)))} stands in pick and in omit; decide for one")
+    return Projection(_members(request, pick), _members(request, omit) or frozenset(), _members(request, attrs))
+
+
+def _members(request: Request, names: list[str] | None) -> frozenset[str] | None:
+    if names is None:
+        return None
+    return frozenset(name if name in _PLAIN_MEMBERS else request.context.expand(name) for name in names)

@@ -1,0 +1,121 @@
+"""Subscriptions: /subscriptions and /subscriptions/{subscriptionId} (clauses 5.8, 6.10 and 6.11)."""
+
+from typing import Any
+from uuid import uuid4
+
+from broker.api.answers import NO_CONTENT, created, paging_headers, with_context
+from broker.api.exchange import Answer, Request
+from broker.api.parameters import options, page
+from broker.api.routing import Operation, Resource, not_offered
+from ngsi import subscription
+from ngsi.errors import AlreadyExists, InvalidRequest, ResourceNotFound
+from ngsi.names import require_uri, show
+
+
+async def create_subscription(request: Request) -> Answer:
+    """Subscribe to changes of entities.
+
+    Notifications are posted to `notification.endpoint.uri`, at least once and in order per entity. 409 if the id is
+    taken, 501 for members that this broker does not offer yet.
+    """
+    body = request.read_body()
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"A subscription is a JSON object; this body is {show(body)}")
+    now = request.services.clock()
+    new = subscription.parse(body, request.context, now)
+    own_context = new.members.get("jsonldContext")
+    if own_context is not None:
+        request.services.contexts.get(own_context)
+    subscription_id = new.id or f"urn:ngsi-ld:Subscription:{uuid4()}"
+    if not await request.tenant.subscriptions.insert(new.document(subscription_id, request.context.source, now)):
+        raise AlreadyExists(f"Subscription {subscription_id} exists already; delete it first")
+    return created("subscriptions", subscription_id)
+
+
+async def list_subscriptions(request: Request) -> Answer:
+    """List the subscriptions, page by page, in the order of their ids."""
+    wanted = page(request)
+    store = request.tenant.subscriptions
+    found = await store.list(offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else []
+    more = len(found) > wanted.limit
+    headers = paging_headers(request, "subscriptions", wanted.limit, wanted.offset, more=more)
+    if wanted.count:
+        headers += ((b"ngsild-results-count", str(await store.count()).encode()),)
+    return with_context(request, [_shown(request, item) for item in found[: wanted.limit]], headers)
+
+
+async def retrieve_subscription(request: Request) -> Answer:
+    """Retrieve a subscription with its status and what became of its notifications."""
+    known = _subscription_id(request)
+    found = await request.tenant.subscriptions.get(known)
+    if found is None:
+        raise _unknown(known)
+    return with_context(request, _shown(request, found))
+
+
+async def delete_subscription(request: Request) -> Answer:
+    """End a subscription; notifications that were not delivered yet are dropped."""
+    known = _subscription_id(request)
+    if not await request.tenant.subscriptions.delete(known):
+        raise _unknown(known)
+    return NO_CONTENT
+
+
+def _shown(request: Request, document: dict[str, Any]) -> dict[str, Any]:
+    sysattrs = "sysAttrs" in options(request, {"sysAttrs"})
+    return subscription.render(document, request.context, request.services.clock(), sysattrs=sysattrs)
+
+
+def _subscription_id(request: Request) -> str:
+    return require_uri(request.path[0], "Subscription id")
+
+
+def _unknown(subscription_id: str) -> ResourceNotFound:
+    return ResourceNotFound(f"Subscription {subscription_id} does not exist")
+
+
+_LOCAL = frozenset({"local"})
+
+RESOURCES = [
+    Resource(
+        "/ngsi-ld/v1/subscriptions",
+        {
+            "GET": Operation(
+                "querySubscriptions",
+                "5.8.4",
+                list_subscriptions,
+                parameters=_LOCAL | {"limit", "offset", "count", "options"},
+                answers={200: "The subscriptions"},
+            ),
+            "POST": Operation(
+                "createSubscription",
+                "5.8.1",
+                create_subscription,
+                parameters=_LOCAL,
+                body="Subscription",
+                answers={201: "Created; Location has its address", 409: "The id is taken"},
+                creates_tenant=True,
+            ),
+        },
+    ),
+    Resource(
+        "/ngsi-ld/v1/subscriptions/{subscriptionId}",
+        {
+            "GET": Operation(
+                "retrieveSubscription",
+                "5.8.3",
+                retrieve_subscription,
+                parameters=_LOCAL | {"options"},
+                answers={200: "The subscription", 404: "No such subscription"},
+            ),
+            "PATCH": Operation("updateSubscription", "5.8.2", not_offered, parameters=_LOCAL),
+            "DELETE": Operation(
+                "deleteSubscription",
+                "5.8.5",
+                delete_subscription,
+                parameters=_LOCAL,
+                answers={204: "Deleted", 404: "No such subscription"},
+            ),
+        },
+    ),
+]

@@ -1,0 +1,76 @@
+"""The context API as an ASGI application: NGSI-LD, health, metrics and the OpenAPI page."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from broker.api import batch, entities, later, subscriptions
+from broker.api.openapi import openapi
+from broker.api.routing import NgsiLdRoute
+from broker.contexts import Contexts, preloaded
+from broker.errors import StorageError
+from broker.services import Services
+from broker.settings import Settings
+from broker.storage.mongo import MongoStorage
+from broker.tenants import Tenants
+from ngsi.datetimes import system_text
+from ngsi.vocabulary import SPECIFICATION
+
+# The hot ones first: they are looked through in this order.
+RESOURCES = [*entities.RESOURCES, *batch.RESOURCES, *subscriptions.RESOURCES, *later.RESOURCES]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; its parts are made when the server starts it. SettingsError if a setting cannot work."""
+    settings = settings or Settings()
+    contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
+    services: Services | None = None
+
+    def running() -> Services:
+        assert services is not None, "the server answers requests only after start-up"
+        return services
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        nonlocal services
+        storage = MongoStorage(settings.mongodb_uri, settings.database, timeout_s=settings.mongodb_timeout_s)
+        tenants = Tenants(storage, settings, _clock)
+        services = Services(settings, storage, tenants, contexts, _clock)
+        yield
+        await tenants.close()
+        await storage.close()
+
+    app = FastAPI(title="Medina context API", description=f"NGSI-LD, {SPECIFICATION}", lifespan=lifespan)
+    app.router.routes.insert(0, NgsiLdRoute(RESOURCES, running))
+    app.openapi = lambda: openapi(app, RESOURCES)  # type: ignore[method-assign]  # FastAPI's way to replace its document
+
+    @app.get("/health", tags=["operation"])
+    async def health() -> dict[str, str]:
+        """Answers as long as the process works."""
+        return {"status": "up"}
+
+    @app.get("/ready", tags=["operation"], responses={503: {"description": "Not ready: see checks"}})
+    async def ready(response: Response) -> dict[str, object]:
+        """Whether requests can be served now, and what each thing they need says."""
+        try:
+            await running().storage.ping()
+            await running().tenants.get("", create=True)
+        except StorageError as exc:
+            response.status_code = 503
+            return {"ready": False, "checks": {"mongodb": exc.detail}}
+        return {"ready": True, "checks": {"mongodb": "ok"}}
+
+    @app.get("/metrics", tags=["operation"], response_class=Response)
+    async def metrics() -> Response:
+        """Prometheus metrics of this process."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _clock() -> str:
+    return system_text(datetime.now(UTC))

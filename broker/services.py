@@ -1,0 +1,21 @@
+"""What the operations of the API work with; made once at start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.contexts import Contexts
+from broker.settings import Settings
+from broker.storage.base import Storage
+from broker.tenants import Tenants
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a context API process."""
+
+    settings: Settings
+    storage: Storage
+    tenants: Tenants
+    contexts: Contexts
+    clock: Callable[[], str]
+    """The present as a system timestamp."""
