@@ -1,11 +1,9 @@
 """Time of the simulation: from seconds of the schedule to what a device's clock shows."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Final
+from datetime import UTC, datetime, timedelta
 
-# Morocco keeps UTC+1 (UTC during Ramadan). The controllers print the offset, so a reader needs no zone database.
-LOCAL: Final = timezone(timedelta(hours=1))
+from pilots.campus.site import SITE_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +43,4 @@ def utc_text(moment: datetime) -> str:
 
 def local_text(moment: datetime) -> str:
     """Local time with its offset, as the door controllers write it: `2026-03-02 08:15:00 +01`."""
-    return moment.astimezone(LOCAL).strftime("%Y-%m-%d %H:%M:%S +01")
+    return moment.astimezone(SITE_TIME).strftime("%Y-%m-%d %H:%M:%S +01")
