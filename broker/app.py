@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import Receive, Scope, Send
 
 from broker.api import batch, entities, later, subscriptions
 from broker.api.openapi import openapi
-from broker.api.routing import NgsiLdRoute
+from broker.api.routing import NgsiLdApi
 from broker.contexts import Contexts, preloaded
 from broker.errors import StorageError
 from broker.services import Services
@@ -24,7 +25,23 @@ from ngsi.vocabulary import SPECIFICATION
 RESOURCES = [*entities.RESOURCES, *batch.RESOURCES, *subscriptions.RESOURCES, *later.RESOURCES]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+class ContextApi(FastAPI):
+    """FastAPI for the operator's pages; requests of NGSI-LD go past its middleware, which they have no use for.
+
+    That saves an eighth of the time of an attribute update (docs/benchmarks.md).
+    """
+
+    ngsi_ld: NgsiLdApi
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection of the server."""
+        if scope["type"] == "http" and scope["path"].startswith("/ngsi-ld/"):
+            await self.ngsi_ld(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None) -> ContextApi:
     """The application; its parts are made when the server starts it. SettingsError if a setting cannot work."""
     settings = settings or Settings()
     contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
@@ -44,8 +61,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await tenants.close()
         await storage.close()
 
-    app = FastAPI(title="Medina context API", description=f"NGSI-LD, {SPECIFICATION}", lifespan=lifespan)
-    app.router.routes.insert(0, NgsiLdRoute(RESOURCES, running))
+    app = ContextApi(title="Medina context API", description=f"NGSI-LD, {SPECIFICATION}", lifespan=lifespan)
+    app.ngsi_ld = NgsiLdApi(RESOURCES, running)
     app.openapi = lambda: openapi(app, RESOURCES)  # type: ignore[method-assign]  # FastAPI's way to replace its document
 
     @app.get("/health", tags=["operation"])

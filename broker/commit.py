@@ -37,6 +37,8 @@ _TRUST_S = 60.0
 """How long a cached state may serve as the base of a write. Far below the life of a tombstone in the storage, so that
 no write can bring back an entity whose deletion has been forgotten."""
 
+_ABSENT = Stored(None, 0)
+
 _log = structlog.get_logger()
 
 Outcome = Patched | NgsiError
@@ -73,6 +75,7 @@ class _Pending:
     patch: Patch
     ticket: Ticket
     index: int
+    is_creation: bool
     attempts: int = 0
 
 
@@ -105,14 +108,19 @@ class Committer:
         self._drained.set()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def submit(self, entity_id: str, patch: Patch, request: str) -> Patched:
-        """Applies one patch durably. Raises the NgsiError of the patch, Overloaded or StorageUnavailable."""
-        (outcome,) = await self.submit_all([(entity_id, patch)], request)
+    async def submit(self, entity_id: str, patch: Patch, request: str, *, is_creation: bool = False) -> Patched:
+        """Applies one patch durably. Raises the NgsiError of the patch, Overloaded or StorageUnavailable.
+
+        `is_creation`: the entity is expected to be absent, so the first attempt is made without reading it.
+        """
+        (outcome,) = await self.submit_all([(entity_id, patch)], request, are_creations=is_creation)
         if isinstance(outcome, NgsiError):
             raise outcome
         return outcome
 
-    async def submit_all(self, patches: Sequence[tuple[str, Patch]], request: str) -> list[Outcome]:
+    async def submit_all(
+        self, patches: Sequence[tuple[str, Patch]], request: str, *, are_creations: bool = False
+    ) -> list[Outcome]:
         """Applies patches in their order, each on its own, and gives the outcome of each. Raises Overloaded."""
         if len(self._queue) + len(patches) > self._queue_count and self._queue:
             metrics.COMMIT_REFUSED.inc(len(patches))
@@ -121,7 +129,7 @@ class Committer:
             )
         ticket = Ticket(request, len(patches))
         for index, (entity_id, patch) in enumerate(patches):
-            self._queue.append(_Pending(entity_id, patch, ticket, index))
+            self._queue.append(_Pending(entity_id, patch, ticket, index, are_creations))
         self._arrived.set()
         return await ticket.outcomes()
 
@@ -168,16 +176,20 @@ class Committer:
 
     async def _based(self, by_id: dict[str, list[_Pending]]) -> dict[str, _Group]:
         cached = {entity_id: self._cache.get(entity_id) for entity_id in by_id}
-        unknown = [entity_id for entity_id, base in cached.items() if base is None]
+        unknown = [
+            entity_id
+            for entity_id, base in cached.items()
+            if base is None and not _is_first_creation(by_id[entity_id][0])
+        ]
         fresh = await self._read(unknown) if unknown else {}
         return {
-            entity_id: _Group(cached[entity_id] or fresh[entity_id], entity_id in fresh, pending)
+            entity_id: _Group(cached[entity_id] or fresh.get(entity_id, _ABSENT), entity_id in fresh, pending)
             for entity_id, pending in by_id.items()
         }
 
     async def _read(self, ids: list[str]) -> dict[str, Stored]:
         found = await self._store.read(ids)
-        return {entity_id: found.get(entity_id) or Stored(None, 0) for entity_id in ids}
+        return {entity_id: found.get(entity_id, _ABSENT) for entity_id in ids}
 
     async def _write(self, groups: dict[str, _Group]) -> None:
         changed = [(entity_id, group) for entity_id, group in groups.items() if group.changes]
@@ -225,6 +237,11 @@ class Committer:
         for pending in batch:
             self._cache.drop(pending.entity_id)
             pending.ticket.settle(pending.index, error)
+
+
+def _is_first_creation(pending: _Pending) -> bool:
+    """Whether the entity may be taken for absent; the conditional write finds out if it is not."""
+    return pending.is_creation and not pending.attempts
 
 
 def _apply(group: _Group, now: str) -> None:

@@ -1,4 +1,4 @@
-"""Log lines: JSON where a machine collects them, coloured text on a terminal. No variables of the code in tracebacks."""
+"""Log lines: JSON where a machine collects them, text on a terminal; no variables of the code in tracebacks."""
 
 import sys
 

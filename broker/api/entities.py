@@ -33,7 +33,8 @@ async def create_entity(request: Request) -> Answer:
     """
     fragment = read_entity(_object(request), request.context)
     assert fragment.id is not None
-    await request.tenant.committer.submit(fragment.id, partial(patch.create, fragment), request.request_id)
+    change = partial(patch.create, fragment)
+    await request.tenant.committer.submit(fragment.id, change, request.request_id, is_creation=True)
     return created("entities", fragment.id)
 
 

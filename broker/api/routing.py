@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 import orjson
 import structlog
-from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from broker import metrics
@@ -63,8 +62,8 @@ class Resource:
         return self.path.strip("/").split("/")
 
 
-class NgsiLdRoute(BaseRoute):
-    """All resources of the API as one route of the FastAPI application."""
+class NgsiLdApi:
+    """All resources of the API as one ASGI application."""
 
     def __init__(self, resources: list[Resource], services: Callable[[], Services]) -> None:
         self.resources = resources
@@ -73,13 +72,7 @@ class NgsiLdRoute(BaseRoute):
         for resource in resources:
             self._by_length.setdefault(len(resource.segments), []).append((resource.segments, resource))
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Every HTTP request below /ngsi-ld/."""
-        if scope["type"] == "http" and scope["path"].startswith("/ngsi-ld/"):
-            return Match.FULL, {}
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         headers = dict(scope["headers"])
         operation: Operation | None = None
