@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from ngsi.vocabulary import NGSI_LD
+
 _DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)"
 _FRACTION_DIGITS_MAX = 6
@@ -21,6 +23,9 @@ SHAPES = {
 }
 """Kind → the regular expression of its texts, in the syntax that Python and PCRE share, without anchors."""
 
+MOMENT_TYPES = {kind: NGSI_LD + kind for kind in SHAPES}
+"""Kind → the type in `@type` of a typed value, besides the short name (clause 4.6.3)."""
+
 SEPARATORS = ".,"
 """What may stand before the fraction; the comma is accepted from clients."""
 
@@ -28,7 +33,7 @@ _KINDS = {kind: re.compile(shape) for kind, shape in SHAPES.items()}
 _LONGEST_CHARS = len("2026-03-01T08:30:00.123456Z")
 
 
-@dataclass(frozen=True, slots=False)
+@dataclass(frozen=True)
 class Moment:
     """A point of a time line: of all time (DateTime), of days (Date), of one day (Time).
 
