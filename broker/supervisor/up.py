@@ -16,7 +16,7 @@ from broker.supervisor.process import Member
 from broker.supervisor.roles import Role
 from broker.supervisor.settings import UpSettings
 
-SERVER_WITHIN_S: Final = 5.0
+SERVER_WITHIN_S: Final = 3.0
 LOOK_EVERY_S: Final = 2.0
 STOP_ORDER: Final = ("simulate", "agent", "pilot", "broker", "notifier", "mqtt", "mongod")
 CONTEXT_LINK: Final = (
