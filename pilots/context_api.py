@@ -1,6 +1,7 @@
 """A small client of any NGSI-LD API (ETSI GS CIM 009), as much of it as pilots need."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ class ContextApi:
 
     def __init__(self, session: aiohttp.ClientSession, root: str, context_url: str, tenant: str = "") -> None:
         self._session = session
+        self._root = root
         self._base = f"{root}/ngsi-ld/v1"
         self._headers = {"Accept": "application/json", "Link": f"<{context_url}>; {JSONLD_CONTEXT_REL}"}
         if tenant:
@@ -90,7 +92,7 @@ class ContextApi:
             ) as answer:
                 received = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiUnavailable(f"{self._base} does not answer ({error or type(error).__name__})") from error
+            raise ApiUnavailable(f"{self._root} does not answer ({_reason(error)}).") from error
         if answer.status >= 400 and not (missing_is_fine and answer.status == 404):
             raise ApiRefused(f"{method} {path}", answer.status, received.decode(errors="replace"))
         return _parsed(f"{method} {path}", answer.status, received)
@@ -107,6 +109,14 @@ def agrees(wanted: object, found: object) -> bool:
             and all(agrees(mine, theirs) for mine, theirs in zip(wanted, found, strict=True))
         )
     return wanted == found
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
+    return str(error) or type(error).__name__
 
 
 def _parsed(request: str, status: int, received: bytes) -> Any:

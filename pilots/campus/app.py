@@ -1,9 +1,10 @@
 """`medina pilot campus`: the page, its notification endpoint, and the follower behind both, in one process."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -48,8 +49,10 @@ def run(settings: PilotSettings) -> None:
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_WITHIN_S)
     )
     log.info("pilot campus starts", page=f"http://{settings.host}:{settings.pilot_port}", api=settings.api_root)
-    with suppress(KeyboardInterrupt):  # uvicorn has already stopped cleanly when it passes the signal on
-        server.run(sockets=[listener])
+    # uvicorn stops cleanly at a signal and then raises it again, which would end the process with an error.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
     if defects:
         raise defects[0]
     log.info("pilot campus stopped")
@@ -155,7 +158,7 @@ def _report_defect(task: asyncio.Task[None], on_defect: Callable[[BaseException]
 
 def _listener(settings: PilotSettings) -> socket.socket:
     """Bound here, so that a taken port is one clear sentence."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.pilot_port))

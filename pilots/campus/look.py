@@ -26,11 +26,12 @@ body { background: var(--ground); color: var(--ink); font-family: system-ui, "Se
 .warning.behind { color: var(--warn); background: var(--warn-ground); }
 .zones { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin-bottom: 16px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 14px 16px; min-width: 0; }
+.zones.stale { opacity: 0.55; }
 .zone { display: flex; flex-direction: column; gap: 2px; }
 .zone-top { display: flex; justify-content: space-between; align-items: center; gap: 8px; min-height: 1.6rem; }
 .zone-name { font-weight: 600; }
 .zone-people { font-size: 2.5rem; line-height: 1.15; font-weight: 650; font-variant-numeric: tabular-nums; }
-.zone-caption, .zone-air, .zone-age { color: var(--soft); font-size: 0.85rem; font-variant-numeric: tabular-nums; }
+.zone-caption, .zone-air, .zone-sensor { color: var(--soft); font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 .zone-air { margin-top: 6px; min-height: 1.3em; }
 .bar { height: 6px; border-radius: 3px; background: var(--mute-ground); overflow: hidden; margin: 4px 0 2px; }
 .bar.none { visibility: hidden; }
@@ -51,7 +52,7 @@ body { background: var(--ground); color: var(--ink); font-family: system-ui, "Se
 .panel-title { font-weight: 600; }
 .panel-count { color: var(--soft); font-size: 0.85rem; }
 .panel-rows { max-height: 21.5rem; overflow-y: auto; }
-.row-line { display: grid; grid-template-columns: 4.9rem minmax(0, 1fr) auto; gap: 8px; align-items: baseline;
+.row-line { display: grid; grid-template-columns: 5.6rem minmax(0, 1fr) auto; gap: 8px; align-items: baseline;
   padding: 6px 0; border-top: 1px solid var(--line); font-size: 0.9rem; }
 .row-line:first-child { border-top: none; }
 .row-time { color: var(--soft); font-variant-numeric: tabular-nums; }
@@ -65,6 +66,9 @@ body { background: var(--ground); color: var(--ink); font-family: system-ui, "Se
   .zones { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }
   .card { padding: 12px; }
   .zone-people { font-size: 2rem; }
-  .campus-place { flex-basis: 100%; order: 5; }
+  .zone:first-child { grid-column: 1 / -1; }
+  .campus-place { display: none; }
+  .campus-title { flex: 1 1 auto; }
+  .campus-fresh { flex-basis: 100%; order: 5; font-size: 0.9rem; }
 }
 """

@@ -9,7 +9,7 @@ from pilots.campus.look import CSS
 from pilots.campus.view import Row, View, ZoneCard
 
 REFRESH_S: Final = 0.5
-PRIVACY: Final = "Counts and decisions only: no names, no card numbers, no pictures, no temperatures."
+PRIVACY: Final = "Counts and decisions only: no names, no card numbers, no pictures, no body temperatures."
 
 
 def register(current: Callable[[], View]) -> None:
@@ -33,8 +33,8 @@ class Board:
             self._warning = ui.label().classes("warning").props("role=alert data-part=warning")
             self._zone_grid = _div("zones").props("data-part=zones")
             with _div("panels"):
-                self._screenings = Panel("Last screenings", "screenings", "No screening yet today.")
                 self._alerts = Panel("Alerts", "alerts", "Nothing needs attention.")
+                self._screenings = Panel("Last screenings", "screenings", "No screening yet today.")
                 self._silent = Panel("Silent devices", "silent", "Every device is heard.")
             ui.label(PRIVACY).classes("foot")
         self.refresh()
@@ -57,6 +57,7 @@ class Board:
         self._warning.set_text(shown.status.warning)
         self._warning.set_visibility(bool(shown.status.warning))
         self._warning.classes(remove="down behind", add=shown.status.level)
+        self._zone_grid.classes(replace="zones stale" if shown.status.level == "down" else "zones")
         self._refresh_zones(shown.zones)
         self._screenings.refresh(shown.screenings, "")
         self._alerts.refresh(shown.alerts, f"{shown.open_alerts} open" if shown.open_alerts else "")
@@ -84,7 +85,7 @@ class ZoneTile:
                 self._fill = ui.element("div")
             self._caption = ui.label().classes("zone-caption")
             self._air = ui.label().classes("zone-air")
-            self._age = ui.label().classes("zone-age")
+            self._sensor = ui.label().classes("zone-sensor")
 
     def refresh(self, card: ZoneCard) -> None:
         """Show this card."""
@@ -93,7 +94,7 @@ class ZoneTile:
         self._people.set_text(card.people)
         self._caption.set_text(card.caption)
         self._air.set_text(card.air)
-        self._age.set_text(card.age)
+        self._sensor.set_text(card.sensor)
         self._bar.classes(replace="bar none" if card.share is None else "bar")
         share = 0.0 if card.share is None else card.share
         self._state.set_text(f"{share:.0%}")

@@ -12,7 +12,7 @@ from pilots.campus.model import Alert, Device, Screening, Zone, short
 from pilots.campus.site import SITE_TIME
 from pilots.campus.state import CampusState
 
-ROWS: Final = 12
+ROWS: Final = 10
 CLOSED_ALERTS_STAY: Final = timedelta(minutes=15)
 KINDS: Final = {"ThermalCamera": "thermal camera", "BadgeReader": "badge reader", "Device": "zone sensor"}
 SEVERITIES: Final = ("critical", "high", "medium", "low", "informational")
@@ -28,7 +28,7 @@ class ZoneCard:
     level: str
     share: float | None
     air: str
-    age: str
+    sensor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def view(state: CampusState, connection: Connection, now: datetime) -> View:
     occupancies = state.occupancy(now)
     with_readers = {device.zone for device in state.devices.values() if device.type == "BadgeReader"}
     newest = sorted(state.screenings.values(), key=attrgetter("observed_at"), reverse=True)
-    silent = rules.silent(state.devices.values(), now)
+    # While the API is down nothing is heard at all; that is no silence of the devices.
+    silent = rules.silent(state.devices.values(), connection.problem_since or now)
     return View(
         status=_status(state, connection, now),
         clock=now.astimezone(SITE_TIME).strftime("%H:%M:%S"),
@@ -86,20 +87,20 @@ def view(state: CampusState, connection: Connection, now: datetime) -> View:
     )
 
 
-def age(seconds: float) -> str:
-    """`3 s`, `12 min`, `5 h`, `2 d`; a clock that is ahead counts as now."""
-    seconds = max(0.0, seconds)
+def ago(moment: datetime, now: datetime) -> str:
+    """`just now`, `3 s ago`, `12 min ago`, `5 h ago`, `2 d ago`; a clock that is ahead counts as now."""
+    seconds = (now - moment).total_seconds()
+    if seconds < 1.5:
+        return "just now"
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
-            return f"{int(seconds // unit)} {name}"
-    return f"{int(seconds // 86_400)} d"
+            return f"{int(seconds // unit)} {name} ago"
+    return f"{int(seconds // 86_400)} d ago"
 
 
 def _status(state: CampusState, connection: Connection, now: datetime) -> Status:
     newest = state.newest_message()
-    freshness = (
-        "No device has reported yet" if newest is None else f"Newest message {age((now - newest).total_seconds())} ago"
-    )
+    freshness = "No device has reported yet" if newest is None else f"Newest message {ago(newest, now)}"
     match connection.level:
         case "connecting":
             return Status("connecting", "Connecting", freshness, "")
@@ -116,31 +117,32 @@ def _status(state: CampusState, connection: Connection, now: datetime) -> Status
 
 
 def _outermost_first(zones: dict[str, Zone]) -> list[tuple[str, Zone]]:
-    """The gate and the building, then the rooms, by name."""
-    return sorted(zones.items(), key=lambda item: (item[1].inside is not None, item[1].name))
+    """The building with its rooms first, then what stands alone, then the rooms, by name."""
+    with_rooms = {zone.inside for zone in zones.values()}
+    return sorted(zones.items(), key=lambda item: (item[1].inside is not None, item[0] not in with_rooms, item[1].name))
 
 
 def _zone_card(zone: Zone, people: rules.Occupancy, has_readers: bool, now: datetime) -> ZoneCard:
     counted = zone.people_counted
-    age_text = "" if zone.observed_at is None else f"{age((now - zone.observed_at).total_seconds())} ago"
+    heard = "No sensor value yet" if zone.observed_at is None else f"Sensor {ago(zone.observed_at, now)}"
     if not has_readers:
         number = "?" if counted is None else str(counted)
-        return ZoneCard(zone.name, number, "counted by the sensor", "normal", None, _air(zone), age_text)
+        return ZoneCard(zone.name, number, "seen by the sensor", "normal", None, _air(zone), heard)
+    if counted is not None:
+        heard += f", sees {counted}"
     rooms = people.inside - people.here
     caption = f"of {people.capacity}" if people.capacity else "by badge"
     if rooms:
         caption += f" · {rooms} in its rooms"
-    return ZoneCard(zone.name, str(people.inside), caption, people.level, people.share, _air(zone, counted), age_text)
+    return ZoneCard(zone.name, str(people.inside), caption, people.level, people.share, _air(zone), heard)
 
 
-def _air(zone: Zone, counted: int | None = None) -> str:
+def _air(zone: Zone) -> str:
     parts = []
     if zone.celsius is not None:
         parts.append(f"{zone.celsius:.1f} °C")
     if zone.co2_ppm is not None:
         parts.append(f"{zone.co2_ppm:.0f} ppm CO₂")
-    if counted is not None:
-        parts.append(f"sensor sees {counted}")
     return " · ".join(parts)
 
 
@@ -171,7 +173,7 @@ def _alert_row(alert: Alert) -> Row:
 
 
 def _silent_row(device: Device, zones: dict[str, Zone], now: datetime) -> Row:
-    heard = "never" if device.last_heard is None else f"{age((now - device.last_heard).total_seconds())} ago"
+    heard = "never" if device.last_heard is None else ago(device.last_heard, now)
     detail = f"{KINDS.get(device.type, device.type)} · {_zone_name(device.zone, zones)}"
     return Row(heard, short(device.id), detail, "warn" if device.type == "BadgeReader" else "note")
 
