@@ -12,6 +12,7 @@ from typing import Final
 import uvicorn
 import uvloop
 
+from broker import logs
 from broker.settings import Settings
 from broker.storage.mongo_replica import check_replica_set
 from broker.supervisor.errors import PortTaken, StartError
@@ -24,6 +25,7 @@ def serve_context_api() -> None:
     """Serve `broker.app:create_app()` until SIGTERM or SIGINT; raises StartError."""
     from broker.app import create_app
 
+    logs.configure()
     settings = Settings()
     check_replica_set(settings.mongodb_uri, MONGO_WITHIN_S)
     server = uvicorn.Server(
@@ -64,6 +66,7 @@ def run_notifier() -> None:
     """Run `broker.notify.service:run()` until SIGTERM or SIGINT; raises StartError."""
     from broker.notify.service import run
 
+    logs.configure()
     check_replica_set(Settings().mongodb_uri, MONGO_WITHIN_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
