@@ -10,12 +10,14 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import orjson
 from rich.console import Console
 
-from tests.bench import cameras, floors, machine, table, wrk
+from tests.bench import cameras, machine, table, wrk
 from tests.bench.errors import BenchError, ScenarioUnknown
+from tests.bench.floors import Floors, floor_app
 from tests.bench.scenario import Outcome, Scenario
 from tests.bench.scenarios import ALL
 from tests.bench.scenarios.update import ATTRIBUTE
@@ -23,7 +25,6 @@ from tests.end_to_end.city import City
 from tests.end_to_end.process import Usage
 
 REPORT = Path("build/bench.json")
-FLOOR_SHARE = 0.6  # seconds of a floor's measurement (there are two) per second of a scenario's
 
 
 def chosen(names: list[str]) -> list[Scenario]:
@@ -43,9 +44,17 @@ def load_cameras(city: City) -> None:
         assert answer.status in (201, 204), answer
 
 
-def run(city: City, scenario: Scenario, seconds: float) -> Outcome:
-    """Warm up, measure, and add what each role used."""
+def run(city: City, floors: Floors, scenario: Scenario, seconds: float) -> Outcome:
+    """Warm up and measure between two measurements of the floor: others may use the machine, and not evenly."""
     scenario.warm_up(city)
+    around = [floors.measure(scenario.floor)] if scenario.floor else []
+    outcome = observed(city, scenario, seconds)
+    around += [floors.measure(scenario.floor)] if scenario.floor else []
+    return replace(outcome, floor_rate=mean(around) if around else 0.0)
+
+
+def observed(city: City, scenario: Scenario, seconds: float) -> Outcome:
+    """Measure, and add what each role used."""
     before = {}
     for name, part in city.parts.items():
         part.reset_peak()
@@ -59,21 +68,22 @@ def run(city: City, scenario: Scenario, seconds: float) -> Outcome:
 def bench(scenarios: list[Scenario], seconds: float, folder: Path, console: Console) -> None:
     """Start a city, measure, print and write the report."""
     city = City(folder, numbers=("n", ATTRIBUTE))
-    with console.status("starting …") as status, floors.floor_app(folder) as floor_url:
+    with console.status("starting …") as status, floor_app(folder) as floor_url:
         try:
             city.start(*city.parts)
             load_cameras(city)
-            status.update("floors …")
-            first = floors.measure(city, floor_url, seconds * FLOOR_SHARE)
+            floors = Floors(city, floor_url)
             results = []
             for scenario in scenarios:
                 status.update(f"{scenario.name} {scenario.title} …")
-                results.append((scenario, run(city, scenario, seconds)))
-            status.update("floors again …")
-            last = floors.measure(city, floor_url, seconds * FLOOR_SHARE)
+                results.append((scenario, run(city, floors, scenario, seconds)))
+            status.update("floors …")
+            for name, measured in floors.rates.items():
+                if not measured:
+                    floors.measure(name)
         finally:
             city.stop()
-    rates = {name: (first[name] + last[name]) / 2 for name in first}
+    rates = floors.means()
     table.show(results, rates, console)
     facts = machine.facts()
     REPORT.parent.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,12 @@ from tests.conftest import unused_port
 from tests.end_to_end.city import HEADERS, City
 from tests.end_to_end.process import Process
 
+TITLES = {
+    "F1": ("bare FastAPI route", "req/s"),
+    "F2": ("bulk_write of 200 replaces", "docs/s"),
+    "F3": ("aiohttp POST loop to the receiver", "req/s"),
+}
+SECONDS = 2
 BATCH = 200
 DATABASE = "medina"
 F1_SCRIPT = f"""
@@ -43,14 +50,31 @@ def floor_app(folder: Path) -> Iterator[str]:
         process.end()
 
 
-def measure(city: City, url: str, seconds: float) -> dict[str, float]:
-    """Rates per second of F1 (requests), F2 (documents) and F3 (requests)."""
-    wrk.run(url, F1_SCRIPT, 1)
-    return {
-        "F1": wrk.run(url, F1_SCRIPT, seconds).rate,
-        "F2": uvloop.run(replaces(city.mongodb_uri, seconds)),
-        "F3": uvloop.run(posts(city, seconds)),
-    }
+class Floors:
+    """The floors of one run and every rate measured of each."""
+
+    def __init__(self, city: City, url: str) -> None:
+        """`url` is that of the `floor_app`."""
+        self._city = city
+        self._url = url
+        self.rates: dict[str, list[float]] = {name: [] for name in TITLES}
+        wrk.run(url, F1_SCRIPT, 1)
+
+    def measure(self, name: str, seconds: float = SECONDS) -> float:
+        """Rate per second of one floor now."""
+        match name:
+            case "F1":
+                rate = wrk.run(self._url, F1_SCRIPT, seconds).rate
+            case "F2":
+                rate = uvloop.run(replaces(self._city.mongodb_uri, seconds))
+            case _:
+                rate = uvloop.run(posts(self._city, seconds))
+        self.rates[name].append(rate)
+        return rate
+
+    def means(self) -> dict[str, float]:
+        """Mean rate of each floor over the run."""
+        return {name: mean(rates) for name, rates in self.rates.items()}
 
 
 async def replaces(uri: str, seconds: float) -> float:

@@ -21,7 +21,13 @@ class Outcome:
     p50_ms: float
     p99_ms: float
     problem: str = ""
+    floor_rate: float = 0.0  # of the scenario's floor, measured right before and after
     usage: Mapping[str, Usage] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """Rate in units of the floor's; 0 without a floor."""
+        return self.rate / self.floor_rate if self.floor_rate else 0.0
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,10 @@ class Scenario:
     factor: float = 0.0
     p50_limit_ms: float = 0.0
 
-    def passed(self, outcome: Outcome, floors: Mapping[str, float]) -> bool:
+    def passed(self, outcome: Outcome) -> bool:
         """Whether the target is met with nothing lost."""
-        fast = outcome.p50_ms <= self.p50_limit_ms if self.p50_limit_ms else self.ratio(outcome, floors) >= self.factor
+        fast = outcome.p50_ms <= self.p50_limit_ms if self.p50_limit_ms else outcome.ratio >= self.factor
         return fast and not outcome.problem
-
-    def ratio(self, outcome: Outcome, floors: Mapping[str, float]) -> float:
-        """Rate in units of the floor's; 0 without a floor."""
-        return outcome.rate / floors[self.floor] if self.floor else 0.0
 
 
 def http_load(city: City, script: str, seconds: float, connections: int = wrk.CONNECTIONS) -> wrk.Answered:

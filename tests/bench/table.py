@@ -9,15 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.floors import TITLES
 from tests.bench.scenario import Outcome, Scenario
 from tests.end_to_end.process import Usage
 
 ROLES = ("broker", "notifier", "agent", "mongod", "mqtt")
-FLOOR_TITLES = {
-    "F1": ("bare FastAPI route", "req/s"),
-    "F2": ("bulk_write of 200 replaces", "docs/s"),
-    "F3": ("aiohttp POST loop to the receiver", "req/s"),
-}
 Results = Sequence[tuple[Scenario, Outcome]]
 
 
@@ -28,20 +24,20 @@ def show(results: Results, floors: Mapping[str, float], console: Console) -> Non
         left = heading in ("", "scenario")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for name, rate in floors.items():
-        title, unit = FLOOR_TITLES[name]
+        title, unit = TITLES[name]
         table.add_row(name, title, f"{rate:,.0f} {unit}", style="dim")
     table.add_section()
     for scenario, outcome in results:
-        table.add_row(*_cells(scenario, outcome, floors))
+        table.add_row(*_cells(scenario, outcome))
     console.print(table)
 
 
-def _cells(scenario: Scenario, outcome: Outcome, floors: Mapping[str, float]) -> list[str]:
+def _cells(scenario: Scenario, outcome: Outcome) -> list[str]:
     if scenario.p50_limit_ms:
         ratio, target = "", f"p50 ≤ {scenario.p50_limit_ms:g} ms"
     else:
-        ratio, target = f"{scenario.ratio(outcome, floors):.2f}", f"≥ {scenario.factor:g} x {scenario.floor}"
-    verdict = "[green]pass" if scenario.passed(outcome, floors) else f"[red]miss {outcome.problem}"
+        ratio, target = f"{outcome.ratio:.2f}", f"≥ {scenario.factor:g} x {scenario.floor}"
+    verdict = "[green]pass" if scenario.passed(outcome) else f"[red]miss {outcome.problem}"
     rate = f"{outcome.rate:,.0f} {scenario.unit}"
     latency = [f"{outcome.p50_ms:.1f}", f"{outcome.p99_ms:.1f}"]
     return [scenario.name, scenario.title, rate, *latency, ratio, target, verdict, *_usage(outcome.usage)]
@@ -55,12 +51,12 @@ def as_json(results: Results, floors: Mapping[str, float], machine: Mapping[str,
     """Everything of the run."""
     return {
         "machine": dict(machine),
-        "floors": {name: {"rate": round(rate, 1), "unit": FLOOR_TITLES[name][1]} for name, rate in floors.items()},
-        "scenarios": [_row(scenario, outcome, floors) for scenario, outcome in results],
+        "floors": {name: {"rate": round(rate, 1), "unit": TITLES[name][1]} for name, rate in floors.items()},
+        "scenarios": [_row(scenario, outcome) for scenario, outcome in results],
     }
 
 
-def _row(scenario: Scenario, outcome: Outcome, floors: Mapping[str, float]) -> dict[str, Any]:
+def _row(scenario: Scenario, outcome: Outcome) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "title": scenario.title,
@@ -69,10 +65,11 @@ def _row(scenario: Scenario, outcome: Outcome, floors: Mapping[str, float]) -> d
         "p50_ms": round(outcome.p50_ms, 3),
         "p99_ms": round(outcome.p99_ms, 3),
         "floor": scenario.floor,
-        "ratio": round(scenario.ratio(outcome, floors), 3),
+        "floor_rate": round(outcome.floor_rate, 1),
+        "ratio": round(outcome.ratio, 3),
         "target_ratio": scenario.factor,
         "target_p50_ms": scenario.p50_limit_ms,
-        "passed": scenario.passed(outcome, floors),
+        "passed": scenario.passed(outcome),
         "problem": outcome.problem,
         "roles": {name: asdict(usage) for name, usage in outcome.usage.items()},
     }
