@@ -82,9 +82,8 @@ def mqtt_command(folder: Path, port: int) -> list[str]:
     """Command line of an MQTT broker with its files in `folder`; raises ProgramMissing."""
     folder.mkdir(parents=True, exist_ok=True)
     if mosquitto := find_mosquitto():
-        configuration = folder / "mosquitto.conf"
-        configuration.write_text(_mosquitto_configuration(folder.absolute(), port), encoding="utf-8")
-        return [mosquitto, "-c", str(configuration)]
+        text = MOSQUITTO_CONFIGURATION.format(port=port, folder=folder.absolute())
+        return _mosquitto_command(mosquitto, folder, text)
     if importlib.util.find_spec("amqtt"):
         return [sys.executable, "-m", "broker.embedded_amqtt", str(port)]
     raise ProgramMissing(
@@ -93,10 +92,11 @@ def mqtt_command(folder: Path, port: int) -> list[str]:
     )
 
 
-def _mosquitto_configuration(folder: Path, port: int) -> str:
-    text = MOSQUITTO_CONFIGURATION.format(port=port, folder=folder)
+def _mosquitto_command(mosquitto: str, folder: Path, configuration: str) -> list[str]:
+    file = folder / "mosquitto.conf"
     # As root mosquitto would become the user `mosquitto`, who cannot write into this folder.
-    return text + "user root\n" if os.geteuid() == 0 else text
+    file.write_text(configuration + ("user root\n" if os.geteuid() == 0 else ""), encoding="utf-8")
+    return [mosquitto, "-c", str(file)]
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
@@ -120,10 +120,24 @@ def running_mongod(folder: Path, port: int, cache_gb: float = 0.25) -> Iterator[
 @contextmanager
 def running_mqtt(folder: Path, port: int) -> Iterator[str]:
     """An MQTT broker while the block runs; gives its URL."""
-    command = mqtt_command(folder, port)
+    with _listening(mqtt_command(folder, port), folder, port):
+        yield f"mqtt://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_mosquitto(folder: Path, configuration: str, port: int) -> Iterator[None]:
+    """A mosquitto with a configuration of the caller's while the block runs; raises ProgramMissing."""
+    if not (mosquitto := find_mosquitto()):
+        raise ProgramMissing("There is no mosquitto on this machine.")
+    with _listening(_mosquitto_command(mosquitto, folder, configuration), folder, port):
+        yield
+
+
+@contextmanager
+def _listening(command: list[str], folder: Path, port: int) -> Iterator[None]:
     with _running(command, folder / "mqtt.log") as process:
         _wait_for_port(process, port)
-        yield f"mqtt://127.0.0.1:{port}"
+        yield
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:

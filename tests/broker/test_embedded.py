@@ -41,6 +41,25 @@ def test_mqtt_broker_keeps_a_message_for_a_session_across_a_restart(
     assert received == [b"kept"]
 
 
+def test_amqtt_keeps_a_message_for_a_session_while_it_runs(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    broker = subprocess.Popen(leashed([sys.executable, "-m", "broker.embedded_amqtt", str(port)]))
+    try:
+        until_sync(lambda: answers(port), within_s=20)
+        _session(port).disconnect()
+        publisher = _connected(port, "publisher", clean=True)
+        publisher.publish("t/1", b"kept", qos=1).wait_for_publish(5)
+        publisher.disconnect()
+        received: list[bytes] = []
+        client = _session(port, received)
+        until_sync(lambda: received)
+        client.disconnect()
+    finally:
+        broker.terminate()
+    assert received == [b"kept"]
+    assert broker.wait(10) == 0
+
+
 def _connected(port: int, client_id: str, clean: bool, received: list[bytes] | None = None) -> paho.Client:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean)
     client.on_message = lambda _client, _userdata, message: (received if received is not None else []).append(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from broker.embedded import answers, find_mongod, find_mosquitto
+from broker.embedded import answers, find_mongod, find_mosquitto, running_mosquitto
 from broker.leash import leashed
 from broker.supervisor.deployment import password_line
 from broker.supervisor.folder import claimed
@@ -143,11 +143,10 @@ def test_mqtt_url_is_none(tmp_path: Path, free_port: FreePort) -> None:
 @pytest.mark.skipif(not find_mosquitto(), reason="amqtt has no password file of this format")
 def test_mqtt_broker_refuses_the_password(tmp_path: Path, free_port: FreePort, mongo: str) -> None:
     port = free_port()
-    users, configuration = tmp_path / "users", tmp_path / "mosquitto.conf"
+    users = tmp_path / "users"
     users.write_text(password_line("medina", "right"))
-    text = f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {users}\n"
-    configuration.write_text(text + ("user root\n" if os.geteuid() == 0 else ""))
-    with child([str(find_mosquitto()), "-c", str(configuration)], port):
+    configuration = f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {users}\n"
+    with running_mosquitto(tmp_path, configuration, port):
         url = f"mqtt://medina:wrong@127.0.0.1:{port}"
         text = Up(tmp_path, free_port, MQTT_URL=url, MONGODB_URI=mongo).refused()
     assert f"The MQTT broker at mqtt://127.0.0.1:{port} refuses the user name or password" in text

@@ -1,0 +1,60 @@
+"""What docker-compose's `setup` writes: logins that fit together, made once, readable by their owner only."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from broker.embedded import find_mosquitto, running_mosquitto
+from broker.supervisor.deployment import prepare_secrets
+from broker.supervisor.errors import DataFolderUnusable, ServerRefusedLogin
+from broker.supervisor.probes import check_mqtt
+from tests.conftest import unused_port
+
+ME = os.geteuid()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_made_once(tmp_path: Path) -> None:
+    assert len(prepare_secrets(tmp_path, ME, ME)) == 6
+    before = contents(tmp_path)
+    assert prepare_secrets(tmp_path, ME, ME) == [f"{tmp_path} was complete"]
+    assert contents(tmp_path) == before
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")} == {0}
+
+
+def test_a_lost_login_renews_all_logins_but_never_the_pseudonym_key(tmp_path: Path) -> None:
+    prepare_secrets(tmp_path, ME, ME)
+    before = contents(tmp_path)
+    (tmp_path / "devices" / "mqtt-url").unlink()
+    prepare_secrets(tmp_path, ME, ME)
+    after = contents(tmp_path)
+    assert after["agent/pseudonym.key"] == before["agent/pseudonym.key"]
+    assert after["agent/mqtt-url"] != before["agent/mqtt-url"]
+    assert urlsplit(after["devices/mqtt-url"]).password == urlsplit(after["devices/mqtt-url-local"]).password
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataFolderUnusable, match="cannot be prepared"):
+        prepare_secrets(tmp_path / "file", ME, ME)
+
+
+@pytest.mark.skipif(not find_mosquitto(), reason="the files are mosquitto's")
+def test_mosquitto_lets_in_who_has_the_password_and_nobody_else(tmp_path: Path) -> None:
+    prepare_secrets(tmp_path, ME, ME)
+    port = unused_port()
+    mine = (tmp_path / "mosquitto" / "mosquitto.conf").read_text()
+    mine = mine.replace("listener 1883", f"listener {port} 127.0.0.1")
+    mine = mine.replace("/mosquitto/config", str(tmp_path / "mosquitto"))
+    mine = mine.replace("/mosquitto/data", str(tmp_path / "mosquitto-data"))
+    url = (tmp_path / "agent" / "mqtt-url").read_text().strip().replace("mosquitto:1883", f"127.0.0.1:{port}")
+    with running_mosquitto(tmp_path, mine, port):
+        check_mqtt(url, within_s=5)
+        for wrong in (f"mqtt://127.0.0.1:{port}", f"mqtt://agent:wrong@127.0.0.1:{port}"):
+            with pytest.raises(ServerRefusedLogin):
+                check_mqtt(wrong, within_s=5)
