@@ -26,6 +26,7 @@ class MqttOutlet:
         self._unacknowledged = 0
         self._changed = threading.Condition()
         self._connection: ReasonCode | None = None
+        self._closed = False
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._client.max_inflight_messages_set(MOST_UNACKNOWLEDGED)
@@ -64,8 +65,8 @@ class MqttOutlet:
 
     def _await_connection(self) -> None:
         with self._changed:
-            answered = self._changed.wait_for(lambda: self._connection is not None, CONNECT_TIMEOUT_S)
-            if not answered or self._connection is None:
+            self._changed.wait_for(lambda: self._connection is not None or self._closed, CONNECT_TIMEOUT_S)
+            if self._connection is None:
                 raise MqttUnavailable(f"{self._shown} accepts connections but does not answer as an MQTT broker.")
             if self._connection.is_failure:
                 raise MqttUnavailable(
@@ -106,7 +107,7 @@ class MqttOutlet:
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         with self._changed:
-            self._connection = self._connection or reason
+            self._closed = True
             self._changed.notify_all()
 
     def _acknowledged(
