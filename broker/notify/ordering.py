@@ -32,6 +32,11 @@ class Ordering(Generic[T]):
     def __len__(self) -> int:
         return len(self._unfinished)
 
+    @property
+    def oldest(self) -> T | None:
+        """The unfinished item that arrived first."""
+        return next(iter(self._unfinished), None)
+
     def add(self, item: T) -> bool:
         """Take the item in as the latest; True when it may start at once."""
         self._unfinished[item] = None

@@ -8,16 +8,18 @@ from typing import Any
 class Ticket:
     """One batch of the feed. It is settled when as many notifications were settled as were opened, and it is closed."""
 
-    __slots__ = ("opened", "position")
+    __slots__ = ("had_work", "opened", "position")
 
     def __init__(self, position: Mapping[str, Any]) -> None:
         self.position = position
         # The batch itself counts as one until it has been read to its end.
         self.opened = 1
+        self.had_work = False
 
     def open(self) -> None:
         """One more notification stems from this batch."""
         self.opened += 1
+        self.had_work = True
 
     def settle(self) -> None:
         """One notification of this batch is delivered or stored, or the batch has been read to its end."""
@@ -30,6 +32,7 @@ class Progress:
     def __init__(self) -> None:
         self._tickets: deque[Ticket] = deque()
         self._reached: Mapping[str, Any] | None = None
+        self._has_news = False
 
     @property
     def unsettled(self) -> int:
@@ -43,6 +46,12 @@ class Progress:
         self._tickets.append(ticket)
         return ticket
 
+    def has_news(self) -> bool:
+        """Whether a batch with work in it was settled since this was asked last."""
+        self._advance()
+        has_news, self._has_news = self._has_news, False
+        return has_news
+
     def reached(self) -> Mapping[str, Any] | None:
         """The last position from which a restart loses nothing; None before the first."""
         self._advance()
@@ -50,4 +59,6 @@ class Progress:
 
     def _advance(self) -> None:
         while self._tickets and self._tickets[0].opened == 0:
-            self._reached = self._tickets.popleft().position
+            ticket = self._tickets.popleft()
+            self._reached = ticket.position
+            self._has_news = self._has_news or ticket.had_work

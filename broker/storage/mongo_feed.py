@@ -31,6 +31,18 @@ _LOST_CODES = frozenset({260, 280, 286})
 log = structlog.get_logger(__name__)
 
 
+def connect(uri: str, timeout_s: float) -> AsyncMongoClient[dict[str, Any]]:
+    """A client for the notifier. A server that has gone silent is given up, so that the stream starts anew."""
+    milliseconds = int(timeout_s * 1000)
+    return AsyncMongoClient(
+        uri,
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=2 * milliseconds + _AWAIT_MS,
+        appname="medina-notifier",
+    )
+
+
 @dataclass(slots=True)
 class Event:
     """One write. `sequence` grows with every write of a document; `document` is None for a deletion."""

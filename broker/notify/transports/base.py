@@ -23,10 +23,14 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one attempt. `error` says in words why it failed, None if it was delivered."""
+    """What came of one attempt. `error` says in words why it failed, None if it was delivered.
+
+    `is_refusal`: the receiver is there and does not want this very notification; others may fare better.
+    """
 
     error: str | None = None
     retry_after_s: float = 0.0
+    is_refusal: bool = False
 
     @property
     def is_delivered(self) -> bool:

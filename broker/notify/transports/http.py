@@ -12,6 +12,7 @@ from broker.notify.transports.base import DELIVERED, Destination, Outcome, Trans
 
 _KEEP_IDLE_S = 30.0
 _DNS_CACHE_S = 30
+_COME_BACK_LATER = frozenset({408, 425, 429})
 _ANSWER_BYTES_MAX = 64 * 1024
 # A kept connection may be closed by the receiver just when it is used again; then one attempt on a new one is fair.
 _STALE_CONNECTION = (aiohttp.ServerDisconnectedError, ConnectionResetError, aiohttp.ClientOSError)
@@ -64,6 +65,7 @@ class HttpTransport(Transport):
             return Outcome(
                 f"answer {response.status} {response.reason or ''}".rstrip(),
                 _retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
+                400 <= response.status < 500 and response.status not in _COME_BACK_LATER,
             )
 
 
@@ -89,4 +91,3 @@ def _retry_after_s(text: str | None, now: datetime) -> float:
     except ValueError:
         return 0.0
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
-

@@ -1,0 +1,134 @@
+"""Takes each notification to the lane of its subscription, and each lane to its endpoint."""
+
+import asyncio
+
+import structlog
+
+from broker.errors import StorageUnavailable
+from broker.notify import metrics
+from broker.notify.delivery import Delivery
+from broker.notify.endpoint import Endpoint
+from broker.notify.lane import Lane, Services
+from broker.notify.settings import DeliverySettings
+from broker.notify.subscriber import Subscriber
+
+_SWEEP_S = 0.5
+_POLL_S = 0.02
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """All lanes and endpoints.
+
+    A subscription that has a backlog from an earlier run is not sent to before `release`: the feed may still repeat
+    changes that are older than what the backlog has.
+    """
+
+    def __init__(self, services: Services, settings: DeliverySettings) -> None:
+        self._services = services
+        self._settings = settings
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._users: dict[str, int] = {}
+        self._with_backlog: set[tuple[str, str]] = set()
+        self._is_released = False
+
+    def expect_backlog(self, tenant: str, subscription: str) -> None:
+        """The subscription has pending rows from an earlier run."""
+        self._with_backlog.add((tenant, subscription))
+
+    def put(self, subscriber: Subscriber) -> None:
+        """A subscription is there, or has changed."""
+        key = (subscriber.tenant, subscriber.id)
+        lane = self._lanes.get(key)
+        if lane is not None:
+            former = lane.endpoint
+            lane.move(subscriber, self._endpoint(subscriber.endpoint["uri"]))
+            self._leave(former)
+        elif key in self._with_backlog:
+            self._with_backlog.discard(key)
+            lane = self._open(subscriber, has_backlog=True)
+            if self._is_released:
+                lane.drain()
+
+    def remove(self, tenant: str, subscription: str) -> None:
+        """A subscription is gone: nothing more is sent to it."""
+        self._with_backlog.discard((tenant, subscription))
+        lane = self._lanes.pop((tenant, subscription), None)
+        if lane is not None:
+            lane.close()
+            self._leave(lane.endpoint)
+
+    def deliver(self, subscriber: Subscriber, delivery: Delivery) -> None:
+        """Sends a notification on its way; returns at once."""
+        lane = self._lanes.get((subscriber.tenant, subscriber.id)) or self._open(subscriber, has_backlog=False)
+        lane.offer(delivery)
+
+    async def room(self) -> None:
+        """Waits while more is on its way to the backlog than memory should hold."""
+        await self._services.backlog.room()
+
+    def release(self) -> None:
+        """The feed has caught up: what earlier runs left may be sent."""
+        if self._is_released:
+            return
+        self._is_released = True
+        for lane in self._lanes.values():
+            lane.drain()
+
+    async def sweep(self) -> None:
+        """Keeps slow endpoints from holding up the position in the feed, for ever; also measures."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            queued_before_s = asyncio.get_running_loop().time() - self._settings.wait_s
+            for lane in list(self._lanes.values()):
+                if lane.is_busy and lane.is_direct:
+                    lane.relieve(queued_before_s)
+            metrics.ENDPOINTS_WAITING.set(sum(endpoint.waiting_count for endpoint in self._endpoints.values()))
+            metrics.LANES_STORED.set(sum(not lane.is_direct for lane in self._lanes.values()))
+
+    async def measure(self, every_s: float) -> None:
+        """Counts the backlog now and then, for ever."""
+        while True:
+            try:
+                metrics.BACKLOG.set(sum((await self._services.deliveries.waiting()).values()))
+            except StorageUnavailable as exc:
+                log.debug("backlog not counted", reason=exc.detail)
+            await asyncio.sleep(every_s)
+
+    async def stop(self, within_s: float) -> None:
+        """Lets what is under way end, breaks off what does not, and leaves the rest to `deliveries`."""
+        for lane in self._lanes.values():
+            lane.halt()
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        while any(not endpoint.is_idle for endpoint in self._endpoints.values()):
+            if asyncio.get_running_loop().time() > deadline_s:
+                break
+            await asyncio.sleep(_POLL_S)
+        for endpoint in self._endpoints.values():
+            await endpoint.stop()
+
+    def _open(self, subscriber: Subscriber, *, has_backlog: bool) -> Lane:
+        endpoint = self._endpoint(subscriber.endpoint["uri"])
+        lane = Lane(subscriber, endpoint, self._services, has_backlog=has_backlog)
+        self._lanes[subscriber.tenant, subscriber.id] = lane
+        return lane
+
+    def _endpoint(self, uri: str) -> Endpoint:
+        """The endpoint of a URI, with one more user."""
+        self._users[uri] = self._users.get(uri, 0) + 1
+        endpoint = self._endpoints.get(uri)
+        if endpoint is None:
+            endpoint = self._endpoints[uri] = Endpoint(
+                uri,
+                in_flight_count=self._settings.in_flight_count,
+                queue_count=self._settings.queue_count,
+                queue_bytes=self._settings.queue_bytes,
+            )
+        return endpoint
+
+    def _leave(self, endpoint: Endpoint) -> None:
+        self._users[endpoint.uri] -= 1
+        if not self._users[endpoint.uri]:
+            del self._users[endpoint.uri], self._endpoints[endpoint.uri]

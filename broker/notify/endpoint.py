@@ -1,0 +1,74 @@
+"""One receiver's address: its own bounded queue and its own workers, so that it delays nobody but itself."""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from broker.notify.delivery import Delivery
+
+
+class Sender(Protocol):
+    """Whose notifications an endpoint sends: a lane."""
+
+    async def attempt(self, delivery: Delivery) -> None:
+        """Sends one notification and deals with the outcome."""
+
+
+class Endpoint:
+    """Starts what is ready, first come first served, up to `in_flight_count` at the same time.
+
+    `queue_count` and `queue_bytes` bound what may wait here; the lanes ask `has_room` first. Workers are tasks that end
+    when nothing is ready.
+    """
+
+    def __init__(self, uri: str, *, in_flight_count: int, queue_count: int, queue_bytes: int) -> None:
+        self.uri = uri
+        self._in_flight_count = in_flight_count
+        self._queue_count = queue_count
+        self._queue_bytes = queue_bytes
+        self._ready: deque[tuple[Sender, Delivery]] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self.waiting_count = 0
+        self.waiting_bytes = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self.waiting_count and not self._workers
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether one more notification of this size may wait here."""
+        return self.waiting_count < self._queue_count and (
+            self.waiting_bytes + size_bytes <= self._queue_bytes or not self.waiting_count
+        )
+
+    def admit(self, delivery: Delivery) -> None:
+        """A notification waits here from now on, whether it may start or not."""
+        self.waiting_count += 1
+        self.waiting_bytes += len(delivery.row.body)
+
+    def dismiss(self, delivery: Delivery) -> None:
+        """A notification is finished or goes elsewhere."""
+        self.waiting_count -= 1
+        self.waiting_bytes -= len(delivery.row.body)
+
+    def start(self, sender: Sender, delivery: Delivery) -> None:
+        """A notification that waits here may start."""
+        self._ready.append((sender, delivery))
+        if len(self._workers) < self._in_flight_count:
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def stop(self) -> None:
+        """Breaks off what is under way."""
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while self._ready:
+            sender, delivery = self._ready.popleft()
+            if not delivery.is_withdrawn:
+                await sender.attempt(delivery)

@@ -1,0 +1,305 @@
+"""Which subscriptions a change concerns: an index by tenant, entity id, type, idPattern and watched attribute.
+
+The cost of a change grows with the subscriptions that its index entries hold, not with those that exist. Adding and
+removing a subscription costs its own entries only, so the index is changed in place; a match runs without awaiting and
+so never sees a change half made.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ngsi import pattern, selection
+from ngsi.changes import Change
+from ngsi.entity import Entity
+from ngsi.subscription import DEFAULT_TRIGGERS
+
+ENTITY_CREATED, ENTITY_DELETED, ATTRIBUTE_CREATED, ATTRIBUTE_UPDATED, ATTRIBUTE_DELETED = 1, 2, 4, 8, 16
+_TRIGGER_BITS: Final = {
+    "entityCreated": ENTITY_CREATED,
+    "entityDeleted": ENTITY_DELETED,
+    "entityUpdated": ATTRIBUTE_CREATED | ATTRIBUTE_UPDATED | ATTRIBUTE_DELETED,
+    "attributeCreated": ATTRIBUTE_CREATED,
+    "attributeUpdated": ATTRIBUTE_UPDATED,
+    "attributeDeleted": ATTRIBUTE_DELETED,
+}
+_ATTRIBUTE_BITS: Final = {"created": ATTRIBUTE_CREATED, "updated": ATTRIBUTE_UPDATED, "deleted": ATTRIBUTE_DELETED}
+_ANY_TYPE = ""
+_REMEMBERED_IDS_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Selector:
+    """One EntitySelector (clause 5.2.33): ids win over the pattern."""
+
+    types: selection.Alternatives
+    ids: frozenset[str] | None = None
+    pattern: pattern.Pattern | None = None
+
+    def selects(self, entity: Entity) -> bool:
+        """Whether the entity is one of those."""
+        if not selection.selects(self.types, entity.types):
+            return False
+        if self.ids is not None:
+            return entity.id in self.ids
+        return self.pattern is None or self.pattern.search(entity.id)
+
+
+@dataclass(slots=True, eq=False)
+class Criteria:
+    """What a subscription waits for. `triggers` is a sum of the bits above; times are system timestamps.
+
+    `since`: changes before this moment are not told; None once the feed itself has shown the subscription's creation.
+    """
+
+    tenant: str
+    subscription: str
+    selectors: tuple[Selector, ...]
+    watched: frozenset[str] | None
+    triggers: int
+    condition: Callable[[Entity], bool] | None = None
+    expires_at: str | None = None
+    since: str | None = None
+
+    def accept(self, entity: Entity, happened: "Happened") -> bool:
+        """Every test of the match but those that the index has made."""
+        if self.expires_at is not None and self.expires_at <= happened.at:
+            return False
+        if self.since is not None and self.since > happened.at:
+            return False
+        if not self.triggers & happened.to_attributes(self.watched):
+            return False
+        if self.selectors and not any(selector.selects(entity) for selector in self.selectors):
+            return False
+        return self.condition is None or self.condition(entity)
+
+
+class Happened:
+    """What a change did, as bits: to the entity as a whole (`all`) and to each attribute."""
+
+    __slots__ = ("all", "at", "attributes")
+
+    def __init__(self, entity: Entity, change: Change) -> None:
+        self.at = change.at
+        self.attributes: dict[str, int] = {}
+        if change.event == "updated":
+            self.all = 0
+            for event, key, _ in change.attributes:
+                bit = _ATTRIBUTE_BITS[event]
+                self.attributes[key] = self.attributes.get(key, 0) | bit
+                self.all |= bit
+            return
+        whole, each = (
+            (ENTITY_CREATED, ATTRIBUTE_CREATED) if change.event == "created" else (ENTITY_DELETED, ATTRIBUTE_DELETED)
+        )
+        self.attributes = dict.fromkeys(entity.attributes, whole | each)
+        self.all = whole | each if self.attributes else whole
+
+    def to_attributes(self, watched: frozenset[str] | None) -> int:
+        """The bits of the watched attributes, of all when None."""
+        if watched is None:
+            return self.all
+        bits = 0
+        for key, own in self.attributes.items():
+            if key in watched:
+                bits |= own
+        return bits
+
+
+@dataclass(slots=True)
+class _Entry:
+    """Subscriptions under one id, type or pattern: those for any attribute, and those for certain ones."""
+
+    for_any: dict[Criteria, None] = field(default_factory=dict)
+    by_attribute: dict[str, dict[Criteria, None]] = field(default_factory=dict)
+
+    def add(self, criteria: Criteria) -> None:
+        if criteria.watched is None:
+            self.for_any[criteria] = None
+        for key in criteria.watched or ():
+            self.by_attribute.setdefault(key, {})[criteria] = None
+
+    def remove(self, criteria: Criteria) -> bool:
+        """True when nothing is left."""
+        self.for_any.pop(criteria, None)
+        for key in criteria.watched or ():
+            if (watchers := self.by_attribute.get(key)) is not None:
+                watchers.pop(criteria, None)
+                if not watchers:
+                    del self.by_attribute[key]
+        return not self.for_any and not self.by_attribute
+
+    def collect(self, attributes: Iterable[str], into: dict[Criteria, None]) -> None:
+        into.update(self.for_any)
+        if self.by_attribute:
+            for key in attributes:
+                if (watchers := self.by_attribute.get(key)) is not None:
+                    into.update(watchers)
+
+
+class _Patterns:
+    """The idPatterns of one type, by the literal text that an id must begin with."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[str, dict[pattern.Pattern, _Entry]] = {}
+        self._lengths: list[int] = []
+        self._remembered: dict[str, list[_Entry]] = {}
+
+    def add(self, wanted: pattern.Pattern, criteria: Criteria) -> None:
+        entries = self._by_prefix.setdefault(literal_prefix(wanted.source), {})
+        entries.setdefault(wanted, _Entry()).add(criteria)
+        self._changed()
+
+    def remove(self, wanted: pattern.Pattern, criteria: Criteria) -> bool:
+        prefix = literal_prefix(wanted.source)
+        entries = self._by_prefix.get(prefix, {})
+        if wanted in entries and entries[wanted].remove(criteria):
+            del entries[wanted]
+            if not entries:
+                del self._by_prefix[prefix]
+        self._changed()
+        return not self._by_prefix
+
+    def entries(self, entity_id: str) -> list[_Entry]:
+        found = self._remembered.get(entity_id)
+        if found is None:
+            found = list(self._search(entity_id))
+            if len(self._remembered) >= _REMEMBERED_IDS_MAX:
+                self._remembered.clear()
+            self._remembered[entity_id] = found
+        return found
+
+    def _search(self, entity_id: str) -> Iterator[_Entry]:
+        for length in self._lengths:
+            for wanted, entry in self._by_prefix.get(entity_id[:length], {}).items():
+                if len(entity_id) >= length and wanted.search(entity_id):
+                    yield entry
+
+    def _changed(self) -> None:
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+        self._remembered.clear()
+
+
+class _TenantIndex:
+    def __init__(self) -> None:
+        self._by_id: dict[str, _Entry] = {}
+        self._by_type: dict[str, _Entry] = {}
+        self._patterns: dict[str, _Patterns] = {}
+
+    def add(self, criteria: Criteria) -> None:
+        if not criteria.selectors:
+            self._by_type.setdefault(_ANY_TYPE, _Entry()).add(criteria)
+        for selector in criteria.selectors:
+            for entity_id in selector.ids or ():
+                self._by_id.setdefault(entity_id, _Entry()).add(criteria)
+            if selector.ids is not None:
+                continue
+            for type_key in _index_types(selector):
+                if selector.pattern is not None:
+                    self._patterns.setdefault(type_key, _Patterns()).add(selector.pattern, criteria)
+                else:
+                    self._by_type.setdefault(type_key, _Entry()).add(criteria)
+
+    def remove(self, criteria: Criteria) -> None:
+        if not criteria.selectors:
+            _remove(self._by_type, _ANY_TYPE, criteria)
+        for selector in criteria.selectors:
+            for entity_id in selector.ids or ():
+                _remove(self._by_id, entity_id, criteria)
+            if selector.ids is not None:
+                continue
+            for type_key in _index_types(selector):
+                if selector.pattern is None:
+                    _remove(self._by_type, type_key, criteria)
+                elif type_key in self._patterns and self._patterns[type_key].remove(selector.pattern, criteria):
+                    del self._patterns[type_key]
+
+    def candidates(self, entity: Entity, attributes: Iterable[str]) -> dict[Criteria, None]:
+        found: dict[Criteria, None] = {}
+        if (entry := self._by_id.get(entity.id)) is not None:
+            entry.collect(attributes, found)
+        for type_key in (*entity.types, _ANY_TYPE):
+            if (entry := self._by_type.get(type_key)) is not None:
+                entry.collect(attributes, found)
+            if (patterns := self._patterns.get(type_key)) is not None:
+                for entry in patterns.entries(entity.id):
+                    entry.collect(attributes, found)
+        return found
+
+
+class Matcher:
+    """The index of all active subscriptions. `evaluated_count` counts the candidates that had to be looked at."""
+
+    def __init__(self) -> None:
+        self._criteria: dict[tuple[str, str], Criteria] = {}
+        self._tenants: dict[str, _TenantIndex] = {}
+        self.evaluated_count = 0
+
+    def __len__(self) -> int:
+        return len(self._criteria)
+
+    def put(self, criteria: Criteria) -> None:
+        """Adds a subscription, in place of its former version if there is one."""
+        self.remove(criteria.tenant, criteria.subscription)
+        self._criteria[criteria.tenant, criteria.subscription] = criteria
+        self._tenants.setdefault(criteria.tenant, _TenantIndex()).add(criteria)
+
+    def remove(self, tenant: str, subscription: str) -> None:
+        """Takes a subscription out, if it is there."""
+        criteria = self._criteria.pop((tenant, subscription), None)
+        if criteria is not None:
+            self._tenants[tenant].remove(criteria)
+
+    def match(self, tenant: str, entity: Entity, change: Change) -> list[Criteria]:
+        """The subscriptions that this change of this entity is to be told to."""
+        index = self._tenants.get(tenant)
+        if index is None:
+            return []
+        happened = Happened(entity, change)
+        candidates = index.candidates(entity, happened.attributes)
+        self.evaluated_count += len(candidates)
+        return [criteria for criteria in candidates if criteria.accept(entity, happened)]
+
+
+def triggers(names: Iterable[str] | None) -> int:
+    """The bits of a notificationTrigger, of the default one for None."""
+    bits = 0
+    for name in DEFAULT_TRIGGERS if names is None else names:
+        bits |= _TRIGGER_BITS[name]
+    return bits
+
+
+def selectors(members: Mapping[str, Any]) -> tuple[Selector, ...]:
+    """The entity selectors of a stored subscription."""
+    return tuple(_selector(item) for item in members.get("entities", []))
+
+
+def literal_prefix(source: str) -> str:
+    """The text that every id matched by a pattern begins with; empty when that cannot be told easily."""
+    if not source.startswith("^") or "|" in source:
+        return ""
+    end = 1
+    while end < len(source) and (source[end].isalnum() or source[end] in ":-_/#"):
+        end += 1
+    if end < len(source) and source[end] in "*?{":
+        end -= 1
+    return source[1:end]
+
+
+def _selector(item: Mapping[str, Any]) -> Selector:
+    types = selection.alternatives(item["type"])
+    ids = item.get("id")
+    if ids is not None:
+        return Selector(types, frozenset(ids if isinstance(ids, list) else [ids]))
+    source = item.get("idPattern")
+    return Selector(types, None, None if source is None else pattern.parse(source))
+
+
+def _index_types(selector: Selector) -> set[str]:
+    """The types to file a selector under: one of each alternative, which an entity it selects must have."""
+    return {min(names, default=_ANY_TYPE) for names in selector.types}
+
+
+def _remove(entries: dict[str, _Entry], key: str, criteria: Criteria) -> None:
+    if key in entries and entries[key].remove(criteria):
+        del entries[key]

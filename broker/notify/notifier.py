@@ -1,0 +1,171 @@
+"""Follows the feed, finds the subscriptions of each change, sends the notifications and remembers how far it came."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+
+from broker.contexts import Contexts
+from broker.errors import StorageUnavailable
+from broker.notify import metrics
+from broker.notify.composer import Composer, State
+from broker.notify.delivery import Delivery
+from broker.notify.dispatcher import Dispatcher
+from broker.notify.matcher import Matcher
+from broker.notify.progress import Progress, Ticket
+from broker.notify.settings import DeliverySettings
+from broker.notify.subscriber import Subscriber, subscriber
+from broker.storage.mongo_deliveries import MongoDeliveries
+from broker.storage.mongo_documents import changes, entity
+from broker.storage.mongo_feed import Batch, Event, MongoFeed, Position
+from ngsi.changes import unroll
+from ngsi.datetimes import system_text
+from ngsi.errors import NgsiError
+
+_EVENTS_AT_A_TIME = 32
+_STORE_POSITION_S = 0.2
+_STORE_IDLE_POSITION_S = 5.0
+_STORAGE_RETRY_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """The work between feed and dispatcher. `run` is the one task that matches; no two changes are matched at once."""
+
+    def __init__(
+        self,
+        feed: MongoFeed,
+        deliveries: MongoDeliveries,
+        dispatcher: Dispatcher,
+        contexts: Contexts,
+        settings: DeliverySettings,
+    ) -> None:
+        self._feed = feed
+        self._deliveries = deliveries
+        self._dispatcher = dispatcher
+        self._contexts = contexts
+        self._settings = settings
+        self._matcher = Matcher()
+        self._subscribers: dict[tuple[str, str], Subscriber] = {}
+        self._progress = Progress()
+        self._composer = Composer()
+        self._stored: Position | None = None
+        self.is_following = False
+
+    async def start(self) -> None:
+        """Opens the feed, then reads all subscriptions: none that is created from now on can be missed."""
+        await self._feed.open()
+        while True:
+            try:
+                await self._load()
+            except StorageUnavailable as exc:
+                log.warning("subscriptions not read", reason=exc.detail, retry_in_s=_STORAGE_RETRY_S)
+                await asyncio.sleep(_STORAGE_RETRY_S)
+            else:
+                break
+        self.is_following = True
+        log.info("notifier ready", subscriptions=len(self._matcher))
+
+    async def follow(self) -> None:
+        """Works through the feed, for ever."""
+        async for batch in self._feed.batches():
+            ticket = self._progress.begin(batch.position)
+            await self._work_through(batch, ticket)
+            ticket.settle()
+            metrics.EVENTS.inc(len(batch.events))
+            if batch.events:
+                metrics.LAG_MS.set(batch.lag_ms)
+            if batch.caught_up:
+                self._dispatcher.release()
+            await self._dispatcher.room()
+
+    async def keep_position(self) -> None:
+        """Stores the position that was reached, at most every 200 ms and rarely while nothing happens; for ever."""
+        idle_s = 0.0
+        while True:
+            await asyncio.sleep(_STORE_POSITION_S)
+            idle_s += _STORE_POSITION_S
+            metrics.UNSETTLED.set(self._progress.unsettled)
+            if self._progress.has_news() or idle_s >= _STORE_IDLE_POSITION_S:
+                idle_s = 0.0
+                await self.store_position()
+
+    async def store_position(self) -> None:
+        """Stores the position up to which everything is delivered or in `deliveries`."""
+        reached = self._progress.reached()
+        if reached is not None and reached != self._stored and await self._feed.store(reached):
+            self._stored = reached
+
+    async def _load(self) -> None:
+        for tenant, subscription in await self._deliveries.waiting():
+            self._dispatcher.expect_backlog(tenant, subscription)
+        async for tenant, document in self._deliveries.subscriptions():
+            self._put(tenant, document, since=document["createdAt"])
+
+    async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
+        for number, event in enumerate(batch.events):
+            try:
+                if event.collection == "entities":
+                    self._match(event)
+                else:
+                    self._send(ticket)
+                    await self._subscription_event(event)
+            except Exception:
+                # One document that cannot be read must not stop the feed for all others.
+                metrics.UNREADABLE.inc()
+                log.exception("change not understood", tenant=event.tenant, collection=event.collection, id=event.id)
+            if number % _EVENTS_AT_A_TIME == _EVENTS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        self._send(ticket)
+
+    def _match(self, event: Event) -> None:
+        document = event.document
+        if document is None:
+            return
+        evaluated_count = self._matcher.evaluated_count
+        states = unroll(event.id, entity(document), changes(document))
+        for number, (state, change) in enumerate(states):
+            matched = self._matcher.match(event.tenant, state, change)
+            if matched:
+                told = State(state, change, f"{event.sequence}{number:04x}")
+                for criteria in matched:
+                    self._composer.add(self._subscribers[criteria.tenant, criteria.subscription], told)
+        metrics.CANDIDATES.inc(self._matcher.evaluated_count - evaluated_count)
+
+    def _send(self, ticket: Ticket) -> None:
+        made = self._composer.take(system_text(datetime.now(UTC)))
+        now_s = asyncio.get_running_loop().time()
+        for receiver, row in made:
+            ticket.open()
+            self._dispatcher.deliver(receiver, Delivery(row, ticket, now_s))
+        metrics.NOTIFICATIONS.inc(len(made))
+
+    async def _subscription_event(self, event: Event) -> None:
+        if event.document is not None:
+            self._put(event.tenant, event.document, since=None)
+            return
+        self._matcher.remove(event.tenant, event.id)
+        self._subscribers.pop((event.tenant, event.id), None)
+        self._dispatcher.remove(event.tenant, event.id)
+        metrics.SUBSCRIPTIONS.set(len(self._matcher))
+        try:
+            await self._deliveries.forget(event.tenant, event.id, event.sequence)
+        except StorageUnavailable as exc:
+            log.warning("deliveries of a deleted subscription not removed", id=event.id, reason=exc.detail)
+
+    def _put(self, tenant: str, document: dict[str, object], since: str | None) -> None:
+        subscription = str(document["_id"])
+        try:
+            receiver = subscriber(tenant, document, self._contexts, self._settings, since)
+        except NgsiError as exc:
+            log.error("subscription cannot be served", subscription=subscription, tenant=tenant, reason=exc.detail)  # noqa: TRY400
+            receiver = None
+        if receiver is None:
+            self._matcher.remove(tenant, subscription)
+            self._subscribers.pop((tenant, subscription), None)
+        else:
+            self._matcher.put(receiver.criteria)
+            self._subscribers[tenant, subscription] = receiver
+            self._dispatcher.put(receiver)
+        metrics.SUBSCRIPTIONS.set(len(self._matcher))

@@ -1,0 +1,141 @@
+"""The notifier as a process: its parts put together, started, watched and stopped."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from broker.contexts import Contexts, preloaded
+from broker.notify.backlog import Backlog
+from broker.notify.bookkeeping import Bookkeeping
+from broker.notify.dispatcher import Dispatcher
+from broker.notify.lane import Services
+from broker.notify.notifier import Notifier
+from broker.notify.ops import listen, make_app, make_server
+from broker.notify.retry import RetryPolicy
+from broker.notify.settings import DeliverySettings
+from broker.notify.transports.base import Transport
+from broker.notify.transports.registry import Transports
+from broker.settings import Settings
+from broker.storage.mongo_deliveries import MongoDeliveries
+from broker.storage.mongo_feed import MongoFeed, connect
+
+FINISH_WITHIN_S = 3.0
+_COUNT_BACKLOG_EVERY_S = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RunningNotifier:
+    """A notifier at work. `feed` and `notifier` tell how it does; `failure` is set when one of its tasks ends."""
+
+    feed: MongoFeed
+    notifier: Notifier
+    failure: asyncio.Future[None]
+
+    def checks(self) -> Mapping[str, str | None]:
+        """For /ready: what is needed, and why it cannot be used."""
+        return {
+            "mongodb": None if self.feed.connected else "the change stream is interrupted; it is tried again",
+            "subscriptions": None if self.notifier.is_following else "being read",
+        }
+
+
+async def run() -> None:
+    """Follows the changes and notifies, until SIGTERM or SIGINT. Raises StartError when its port is taken."""
+    settings = Settings()
+    listener = listen(settings.host, settings.notifier_port)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running_notifier(settings, DeliverySettings()) as running:
+        server = make_server(make_app(running.checks))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        running.failure.add_done_callback(lambda _: stopping.set())
+        await stopping.wait()
+        server.should_exit = True
+        await serving
+        if running.failure.done():
+            running.failure.result()
+    log.info("notifier stopped")
+
+
+@asynccontextmanager
+async def running_notifier(
+    settings: Settings, delivery: DeliverySettings, transport: Transport | None = None
+) -> AsyncIterator[RunningNotifier]:
+    """A notifier that works until the block ends; it then finishes what is under way and stores its position.
+
+    It may take some time until it follows the changes (`RunningNotifier.checks`): it waits for MongoDB.
+    """
+    client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
+    transport = transport or Transports()
+    deliveries = MongoDeliveries(client, settings.database)
+    backlog, bookkeeping = Backlog(deliveries), Bookkeeping(deliveries)
+    policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
+    dispatcher = Dispatcher(Services(transport, backlog, deliveries, bookkeeping, policy), delivery)
+    feed = MongoFeed(client, settings.database)
+    contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
+    notifier = Notifier(feed, deliveries, dispatcher, contexts, delivery)
+
+    async def follow() -> None:
+        await notifier.start()
+        await notifier.follow()
+
+    writers = [asyncio.create_task(backlog.run()), asyncio.create_task(bookkeeping.run())]
+    workers = [
+        asyncio.create_task(work)
+        for work in (
+            follow(),
+            notifier.keep_position(),
+            dispatcher.sweep(),
+            dispatcher.measure(_COUNT_BACKLOG_EVERY_S),
+        )
+    ]
+    try:
+        yield RunningNotifier(feed, notifier, _first_failure([*writers, *workers]))
+    finally:
+        await _end(workers)
+        await dispatcher.stop(FINISH_WITHIN_S)
+        await _finish_writing(backlog, bookkeeping, notifier)
+        await _end(writers)
+        await transport.close()
+        await feed.close()
+        await client.close()
+
+
+async def _finish_writing(backlog: Backlog, bookkeeping: Bookkeeping, notifier: Notifier) -> None:
+    """What did not go out is stored, then the position; without MongoDB the next start repeats it from the old one."""
+    try:
+        async with asyncio.timeout(1.0):
+            await backlog.flush()
+            await notifier.store_position()
+            await bookkeeping.write()
+    except TimeoutError:
+        log.warning("stopped without storing everything; the next start repeats some notifications")
+
+
+def _first_failure(tasks: list[asyncio.Task[None]]) -> asyncio.Future[None]:
+    """Done as soon as one of the tasks ends, with its exception; they are meant to run for ever."""
+    failure = asyncio.get_running_loop().create_future()
+
+    def note(task: asyncio.Task[None]) -> None:
+        if not failure.done() and not task.cancelled() and (problem := task.exception()) is not None:
+            failure.set_exception(problem)
+
+    for task in tasks:
+        task.add_done_callback(note)
+    failure.add_done_callback(lambda done: done.exception())
+    return failure
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
