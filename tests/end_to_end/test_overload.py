@@ -45,7 +45,7 @@ def test_memory_of_the_agent_is_bounded_while_the_api_is_down(city: City) -> Non
     city.parts["broker"].kill()
     publisher = city.publisher(prefix="flood-", devices=100, count=MEASURES)
     assert published(publisher, within_s=30)["acknowledged"] == MEASURES
-    until_sync(lambda: city.metrics("agent")["medina_agent_in_flight"] > 0, within_s=10)
+    until_sync(lambda: city.metrics("agent")["medina_agent_waiting"] > 0, within_s=10)
     assert agent.usage().peak_mb - start_mb < AGENT_GROWTH_MB
     city.start("broker")
     until_sync(lambda: sum(len(one.seen) for one in city.record.arrivals().values()) >= MEASURES, 60, every_s=0.5)
