@@ -70,7 +70,9 @@ class Ticket:
 
 
 @dataclass(slots=True)
-class _Pending:
+class Pending:
+    """A patch that waits for its flush, and where its outcome goes."""
+
     entity_id: str
     patch: Patch
     ticket: Ticket
@@ -80,12 +82,12 @@ class _Pending:
 
 
 @dataclass(slots=True)
-class _Group:
+class Group:
     """The requests of one flush for one entity, and what came of them."""
 
     base: Stored
     is_fresh: bool
-    pending: list[_Pending]
+    pending: list[Pending]
     outcomes: list[Outcome] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     entity: Entity | None = None
@@ -102,7 +104,7 @@ class Committer:
         self._queue_count = queue_count
         self._flush_count = flush_count
         self._cache = _Cache(cache_count)
-        self._queue: deque[_Pending] = deque()
+        self._queue: deque[Pending] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -129,7 +131,7 @@ class Committer:
             )
         ticket = Ticket(request, len(patches))
         for index, (entity_id, patch) in enumerate(patches):
-            self._queue.append(_Pending(entity_id, patch, ticket, index, are_creations))
+            self._queue.append(Pending(entity_id, patch, ticket, index, are_creations))
         self._arrived.set()
         return await ticket.outcomes()
 
@@ -159,22 +161,22 @@ class Committer:
             if not self._queue:
                 self._drained.set()
 
-    async def _flush(self, batch: list[_Pending]) -> None:
-        by_id: dict[str, list[_Pending]] = {}
+    async def _flush(self, batch: list[Pending]) -> None:
+        by_id: dict[str, list[Pending]] = {}
         for pending in batch:
             by_id.setdefault(pending.entity_id, []).append(pending)
         groups = await self._based(by_id)
         now = self._clock()
         for group in groups.values():
-            _apply(group, now)
+            apply(group, now)
         doubtful = [entity_id for entity_id, group in groups.items() if not group.changes and not group.is_fresh]
         if doubtful:
             for entity_id, base in (await self._read(doubtful)).items():
-                groups[entity_id] = group = _Group(base, True, by_id[entity_id])
-                _apply(group, now)
+                groups[entity_id] = group = Group(base, True, by_id[entity_id])
+                apply(group, now)
         await self._write(groups)
 
-    async def _based(self, by_id: dict[str, list[_Pending]]) -> dict[str, _Group]:
+    async def _based(self, by_id: dict[str, list[Pending]]) -> dict[str, Group]:
         cached = {entity_id: self._cache.get(entity_id) for entity_id in by_id}
         unknown = [
             entity_id
@@ -183,7 +185,7 @@ class Committer:
         ]
         fresh = await self._read(unknown) if unknown else {}
         return {
-            entity_id: _Group(cached[entity_id] or fresh.get(entity_id, _ABSENT), entity_id in fresh, pending)
+            entity_id: Group(cached[entity_id] or fresh.get(entity_id, _ABSENT), entity_id in fresh, pending)
             for entity_id, pending in by_id.items()
         }
 
@@ -191,7 +193,7 @@ class Committer:
         found = await self._store.read(ids)
         return {entity_id: found.get(entity_id, _ABSENT) for entity_id in ids}
 
-    async def _write(self, groups: dict[str, _Group]) -> None:
+    async def _write(self, groups: dict[str, Group]) -> None:
         changed = [(entity_id, group) for entity_id, group in groups.items() if group.changes]
         writes = [Write(entity_id, group.base.rev, group.entity, group.changes) for entity_id, group in changed]
         failures = await self._store.write(writes) if writes else {}
@@ -199,7 +201,7 @@ class Committer:
             if index not in failures:
                 self._cache.put(entity_id, Stored(group.entity, group.base.rev + 1))
         refused = {changed[index][0]: error for index, error in failures.items()}
-        again: list[_Pending] = []
+        again: list[Pending] = []
         for entity_id, group in groups.items():
             error = refused.get(entity_id)
             if error is None:
@@ -218,7 +220,7 @@ class Committer:
         if again:
             self._retry(again)
 
-    def _retry(self, pending: list[_Pending]) -> None:
+    def _retry(self, pending: list[Pending]) -> None:
         """Puts requests back at the head of the queue, so that they keep their place before later ones."""
         metrics.COMMIT_CONFLICTS.inc(len(pending))
         tired = [item for item in pending if item.attempts >= _ATTEMPTS_MAX]
@@ -233,18 +235,18 @@ class Committer:
         self._queue.extendleft(reversed(kept))
         self._arrived.set()
 
-    def _fail(self, batch: list[_Pending], error: NgsiError) -> None:
+    def _fail(self, batch: list[Pending], error: NgsiError) -> None:
         for pending in batch:
             self._cache.drop(pending.entity_id)
             pending.ticket.settle(pending.index, error)
 
 
-def _is_first_creation(pending: _Pending) -> bool:
+def _is_first_creation(pending: Pending) -> bool:
     """Whether the entity may be taken for absent; the conditional write finds out if it is not."""
     return pending.is_creation and not pending.attempts
 
 
-def _apply(group: _Group, now: str) -> None:
+def apply(group: Group, now: str) -> None:
     """Applies the requests of a group one after the other to its base state."""
     state = group.base.entity
     for pending in group.pending:

@@ -33,21 +33,27 @@ def render(entity: Entity, context: Context, form: Form = "normalized", *, sysat
         for key, instances in entity.attributes.items():
             shown[compact(key)] = _simplified_attribute(instances, context)
         return shown
-    render_instance = _normalized if form == "normalized" else _concise
+    show = _normalized_attribute if form == "normalized" else _concise_attribute
     for key, instances in entity.attributes.items():
-        shown[compact(key)] = _rendered(instances, context, render_instance, sysattrs)
+        shown[compact(key)] = show(instances, context, sysattrs)
     return shown
 
 
-def _rendered(
-    instances: list[Instance],
-    context: Context,
-    render_instance: Callable[[Instance, Context, bool], Any],
-    sysattrs: bool,
-) -> Any:
+def _normalized_attribute(instances: list[Instance], context: Context, sysattrs: bool) -> Any:
     if len(instances) == 1:
-        return render_instance(instances[0], context, sysattrs)
-    return [render_instance(instance, context, sysattrs) for instance in instances]
+        return _normalized(instances[0], context, sysattrs)
+    return [_normalized(instance, context, sysattrs) for instance in instances]
+
+
+def _concise_attribute(instances: list[Instance], context: Context, sysattrs: bool) -> Any:
+    """A lone instance becomes its bare value where that reads back the same; in an array it would pass for an item."""
+    if len(instances) > 1:
+        return [_concise(instance, context, sysattrs) for instance in instances]
+    instance = instances[0]
+    shown = _concise(instance, context, sysattrs)
+    if len(shown) == 1 and _reads_back_bare(instance["type"], instance):
+        return shown["value"]
+    return shown
 
 
 def _normalized(instance: Instance, context: Context, sysattrs: bool) -> dict[str, Any]:
@@ -60,32 +66,33 @@ def _normalized(instance: Instance, context: Context, sysattrs: bool) -> dict[st
         attributes = shown.pop("attrs", None)
         if attributes:
             for key, instances in attributes.items():
-                shown[context.compact(key)] = _rendered(instances, context, _normalized, sysattrs)
+                shown[context.compact(key)] = _normalized_attribute(instances, context, sysattrs)
         if "objectList" in shown:
             shown["objectList"] = [{"object": uri} for uri in shown["objectList"]]
     return shown
 
 
-def _concise(instance: Instance, context: Context, sysattrs: bool) -> Any:
-    """Without `type`; an instance with nothing but its value becomes the bare value where that reads back the same."""
+def _concise(instance: Instance, context: Context, sysattrs: bool) -> dict[str, Any]:
+    """Without `type`, which the value member tells, but for a plain value that looks like a geometry."""
     kind = instance["type"]
     shown = {member: content for member, content in instance.items() if sysattrs or member not in _TIMESTAMPS}
     _show_held_members(shown, context)
     attributes = shown.pop("attrs", {})
     for key, instances in attributes.items():
-        shown[context.compact(key)] = _rendered(instances, context, _concise, sysattrs)
+        shown[context.compact(key)] = _concise_attribute(instances, context, sysattrs)
     is_property_with_geometry = kind == "Property" and is_geometry(shown["value"])
     if not is_property_with_geometry:
         del shown["type"]
-    if len(shown) == 1 and kind in ("Property", "GeoProperty") and _reads_back_bare(kind, shown["value"]):
-        return shown["value"]
     return shown
 
 
-def _reads_back_bare(kind: str, value: Any) -> bool:
+def _reads_back_bare(kind: str, instance: Instance) -> bool:
     """Whether a bare value is read as the same attribute: no object or array that looks like an attribute itself."""
     if kind == "GeoProperty":
         return True
+    if kind != "Property":
+        return False
+    value = instance["value"]
     if isinstance(value, dict):
         return "type" not in value and "@type" not in value and VALUE_MEMBERS.isdisjoint(value)
     return not (isinstance(value, list) and any(isinstance(item, dict) for item in value))

@@ -24,7 +24,8 @@ _TOMBSTONE_LIFE_S = 3600
 
 _ENTITY_INDEXES = [
     IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
-    IndexModel([("gone", ASCENDING)], name="tombstones", expireAfterSeconds=_TOMBSTONE_LIFE_S),
+    # Sparse: living entities, which have no such field, cost nothing here.
+    IndexModel([("gone", ASCENDING)], name="tombstones", sparse=True, expireAfterSeconds=_TOMBSTONE_LIFE_S),
 ]
 _DUPLICATE_KEY = 11000
 _DURABLE = WriteConcern(w="majority", j=True)

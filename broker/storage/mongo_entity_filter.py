@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from broker.storage import mongo_filter
 from broker.storage.base import EntityQuery
 from ngsi import pattern
 from ngsi.selection import Alternatives
@@ -17,8 +18,6 @@ def entity_filter(query: EntityQuery) -> dict[str, Any]:
     if query.attributes is not None:
         conditions.append({"$or": [{f"attrs.{key}": {"$exists": True}} for key in sorted(query.attributes)]})
     if query.q is not None:
-        from broker.storage import mongo_filter
-
         conditions.append(mongo_filter.translate(query.q))
     return {"$and": conditions}
 

@@ -1,0 +1,53 @@
+"""A context API served by uvicorn on a real MongoDB."""
+
+import asyncio
+import io
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+
+from broker.app import create_app
+from broker.settings import Settings
+from tests.waiting import until
+
+CAMPUS = "https://medina.example/campus/context.jsonld"
+
+
+class Api:
+    """A client of the context API that returns status, headers and JSON body."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
+        """Sends a JSON body, or bytes as they are; underscores in header names stand for hyphens."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if isinstance(body, bytes):
+            request = self._session.request(method, path, data=io.BytesIO(body), headers=sent)
+        else:
+            request = self._session.request(method, path, json=body, headers=sent)
+        async with request as response:
+            content = await response.read()
+            is_json = response.content_type in ("application/json", "application/ld+json")
+            names = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
+            return response.status, names, await response.json(content_type=None) if content and is_json else content
+
+
+@pytest.fixture(scope="session")
+async def api(mongo: str) -> AsyncIterator[Api]:
+    """The context API with a database of its own and the campus @context preloaded."""
+    settings = Settings(mongodb_uri=mongo, database="apitest", contexts="pilots/campus/contexts")
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await until(lambda: server.started)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}/ngsi-ld/v1/") as session:
+        yield Api(session)
+    server.should_exit = True
+    await serving

@@ -1,0 +1,111 @@
+"""What is refused, with which status and error type, and that the text names the input."""
+
+from typing import Any
+
+import pytest
+
+from tests.broker.api.conftest import CAMPUS, Api
+from tests.builders import room
+
+LINK = f'<{CAMPUS}>; rel="http://www.w3.org/ns/json-ld#context"'
+ROOM = {"id": "urn:ngsi-ld:Room:refused", "type": "Room"}
+
+BODIES: list[tuple[bytes, str, str]] = [
+    (b"", "InvalidRequest", "empty"),
+    (b"{", "InvalidRequest", "not JSON"),
+    (b"[]", "InvalidRequest", "one JSON object"),
+    (b'{"type": "Room"}', "BadRequestData", '"id"'),
+    (b'{"id": "urn:ngsi-ld:Room:1"}', "BadRequestData", '"type"'),
+    (b'{"id": "no uri", "type": "Room"}', "BadRequestData", "no uri"),
+    (b'{"id": "urn:x:1", "type": "type"}', "BadRequestData", "keyword"),
+    (b'{"id": "urn:x:1", "type": "A", "b c": 1}', "BadRequestData", "b c"),
+    (b'{"id": "urn:x:1", "type": "A", "a": null}', "BadRequestData", "null"),
+    (b'{"id": "urn:x:1", "type": "A", "a": {"type": "Property"}}', "BadRequestData", "'value'"),
+    (b'{"id": "urn:x:1", "type": "A", "a": {"type": "Prperty", "value": 1}}', "BadRequestData", "Prperty"),
+    (b'{"id": "urn:x:1", "type": "A", "a": {"type": "Relationship", "object": "x"}}', "BadRequestData", "'x'"),
+    (b'{"id": "urn:x:1", "type": "A", "a": {"value": 1, "observedAt": "today"}}', "BadRequestData", "today"),
+    (b'{"id": "urn:x:1", "type": "A", "location": {"value": 1}}', "BadRequestData", "GeoProperty"),
+    (
+        b'{"id": "urn:x:1", "type": "A", "a": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": "x"}}}',
+        "BadRequestData",
+        "coordinates",
+    ),
+    (b'{"id": "urn:x:1", "type": "A", "a": [{"value": 1}, {"value": 2}]}', "BadRequestData", "datasetId"),
+    (b'{"id": "urn:x:1", "type": "A", "a": 18446744073709551615}', "BadRequestData", "64 bits"),
+    (b'{"id": "urn:x:1", "type": "A", "a": {"value": {"b\\u0000": 1}}}', "BadRequestData", "U+0000"),
+    (b'{"id": "urn:x:1", "type": "A", "a": ' + b"[" * 100 + b"]" * 100 + b"}", "BadRequestData", "levels"),
+    (b'{"id": "urn:x:1", "type": "A", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "InvalidRequest", "JSON"),
+    (b'{"id": "urn:x:1", "type": "A", "a": "\\ud800"}', "InvalidRequest", "JSON"),
+    (b'{"@context": {}, "id": "urn:x:1", "type": "A"}', "BadRequestData", "@context"),
+]
+
+
+@pytest.mark.parametrize(("content", "name", "words"), BODIES)
+@pytest.mark.clause("5.5.2")
+async def test_a_wrong_entity(api: Api, content: bytes, name: str, words: str) -> None:
+    status, headers, problem = await api("POST", "entities", content, Content_Type="application/json")
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert problem["type"] == f"https://uri.etsi.org/ngsi-ld/errors/{name}"
+    assert words in problem["detail"]
+    assert problem["title"] != problem["detail"]
+
+
+REQUESTS: list[tuple[str, str, Any, dict[str, str], int]] = [
+    ("GET", "entities", None, {}, 400),
+    ("GET", "entities?id=urn:x:1", None, {}, 400),
+    ("GET", "entities?type=Room&nonsense=1", None, {}, 400),
+    ("GET", "entities?type=Room&type=Hall", None, {}, 400),
+    ("GET", "entities?type=Room&scopeQ=/a", None, {}, 501),
+    ("GET", "entities?type=Room&limit=-1", None, {}, 400),
+    ("GET", "entities?type=Room&limit=0", None, {}, 400),
+    ("GET", "entities?type=Room&limit=1001", None, {}, 403),
+    ("GET", "entities?type=Room&count=maybe", None, {}, 400),
+    ("GET", "entities?type=Room&q=a==", None, {}, 400),
+    ("GET", "entities?type=Room&idPattern=(a%2B)%2B", None, {}, 400),
+    ("GET", "entities?type=Room&format=fancy", None, {}, 400),
+    ("GET", "entities?type=Room&options=fancy", None, {}, 400),
+    ("GET", "entities?type=(Room", None, {}, 400),
+    ("GET", "entities?type=Room&attrs=a,,b", None, {}, 400),
+    ("GET", "entities?type=Room&pick=a&omit=a", None, {}, 400),
+    ("GET", "entities/not-a-uri", None, {}, 400),
+    ("GET", "entities/urn:x:never", None, {}, 404),
+    ("GET", "entities/urn:x:never", None, {"Accept": "text/html"}, 406),
+    ("GET", "entities/urn:x:never", None, {"Link": LINK.replace("campus", "nowhere")}, 404),
+    ("POST", "entities", room(), {"Link": LINK.replace("campus", "nowhere")}, 504),
+    ("POST", "entities", room(), {"Link": LINK, "Content-Type": "application/ld+json"}, 400),
+    ("POST", "entities", b"<x/>", {"Content-Type": "text/xml"}, 415),
+    ("PUT", "entities", {}, {}, 405),
+    ("PATCH", "entities/urn:x:never", {"a": 1}, {}, 501),
+    ("DELETE", "entities/urn:x:never/attrs/@bad", None, {}, 400),
+    ("GET", "nowhere", None, {}, 404),
+    ("GET", "types", None, {}, 501),
+    ("GET", "temporal/entities", None, {}, 501),
+    ("POST", "entityOperations/upsert", [], {}, 400),
+    ("POST", "entityOperations/upsert", {}, {}, 400),
+    ("POST", "entityOperations/merge", [ROOM], {}, 501),
+    ("POST", "subscriptions", [], {}, 400),
+    ("GET", "subscriptions/urn:x:never", None, {}, 404),
+    ("DELETE", "subscriptions/urn:x:never", None, {}, 404),
+    ("DELETE", "subscriptions/not-a-uri", None, {}, 400),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "headers", "expected"), REQUESTS)
+async def test_a_wrong_request(
+    api: Api, method: str, path: str, body: Any, headers: dict[str, str], expected: int
+) -> None:
+    status, answered, problem = await api(method, path, body, **headers)
+    assert status == expected
+    if status == 405:
+        assert answered["allow"] == "GET, POST, DELETE"
+    if status in (411, 415):
+        assert problem == b""
+    else:
+        assert problem["status"] == status
+        assert problem["type"].startswith("https://uri.etsi.org/ngsi-ld/errors/")
+        assert problem["detail"] not in ("", problem["title"])
+
+
+async def test_a_body_over_the_limit(api: Api) -> None:
+    big = b'{"id": "urn:x:1", "type": "A", "a": "' + b"x" * 10_000_000 + b'"}'
+    assert (await api("POST", "entities", big, Content_Type="application/json"))[0] == 413
