@@ -20,8 +20,9 @@ CAMPUS = "https://medina.example/campus/context.jsonld"
 class Api:
     """A client of the context API that returns status, headers and JSON body."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session = session
+        self.address = address
 
     async def __call__(
         self, method: str, path: str, body: Any = None, **headers: str
@@ -47,7 +48,8 @@ async def api(mongo: str) -> AsyncIterator[Api]:
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}/ngsi-ld/v1/") as session:
-        yield Api(session)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with aiohttp.ClientSession(f"{address}/ngsi-ld/v1/") as session:
+        yield Api(session, address)
     server.should_exit = True
     await serving
