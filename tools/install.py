@@ -37,11 +37,17 @@ def make_venv() -> None:
     if works():
         return
     say(f"Making .venv with {sys.executable} ({sys.version.split()[0]}) ...")
-    done = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False
-    )
-    if done.returncode or not works():
-        sys.exit(NO_VENV.format(python=sys.executable) + f"\n{done.stdout}{done.stderr}".rstrip())
+    venv = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if not quietly(venv) or not works():
+        # Debian without python3-venv: the pip of the system, if there is one, can put a pip into .venv.
+        pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "pip"]
+        if not quietly([*venv, "--without-pip"]) or not quietly(pip) or not works():
+            sys.exit(NO_VENV.format(python=sys.executable))
+
+
+def quietly(command: list[str]) -> bool:
+    """Whether a command succeeds."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install(extra: str) -> None:
