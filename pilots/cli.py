@@ -31,10 +31,13 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Same seed and --start: same messages, byte for byte.")] = 1,
     people: Annotated[int, typer.Option(min=1, max=100_000, help="Visitors and employees of the day.")] = 250,
     speed: Annotated[str, typer.Option(help="Times faster than real time, or 'max' for no pauses.")] = "1",
-    start: Annotated[str | None, typer.Option(help="Device time of 07:00, e.g. 2026-03-02T06:00:00Z [now].")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Device time of 07:00, e.g. 2026-03-02T06:00:00Z; now if not given.")
+    ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play day after day until stopped.")] = False,
     mqtt_url: Annotated[
-        str, typer.Option(envvar="MQTT_URL", help="mqtt://[user:password@]host:port", show_envvar=True)
+        str,
+        typer.Option(envvar="MQTT_URL", help="mqtt://host:port or mqtt://user:password@host:port", show_envvar=True),
     ] = "mqtt://127.0.0.1:1883",
     clean: Annotated[
         bool, typer.Option("--clean", help="No duplicates, delays, strangers or broken messages.")

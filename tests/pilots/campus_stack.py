@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
+from pilots.campus.site import CONTEXT_URL
 from tests.conftest import unused_port
-from tests.end_to_end.city import PORT_SETTINGS, Reply, is_ready, request
+from tests.end_to_end.city import PORT_SETTINGS, is_ready
 from tests.end_to_end.process import Process
 
 CAMPUS = Path(__file__).parents[2] / "pilots" / "campus"
+HEADERS = {
+    "Content-Type": "application/json",
+    "Link": f'<{CONTEXT_URL}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"',
+}
 ROLES = {"broker": ["broker"], "notifier": ["notifier"], "agent": ["agent"], "pilot": ["pilot", "campus"]}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer of an HTTP server."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return orjson.loads(self.body)
 
 
 class CampusStack:
@@ -60,15 +81,26 @@ class CampusStack:
         for part in reversed(self.parts.values()):
             part.end()
 
-    def api(self, method: str, path: str, body: Any = None) -> Reply:
-        """A request to the context API without @context; `path` is below /ngsi-ld/v1."""
-        return request(self.ports["broker"], method, f"/ngsi-ld/v1{path}", body)
+    def api(self, method: str, path: str, body: object = None) -> Answer:
+        """A request to the context API with the campus' @context; `path` is below /ngsi-ld/v1."""
+        content = None if body is None else orjson.dumps(body)
+        return self.send("broker", method, f"/ngsi-ld/v1{path}", content)
+
+    def send(self, role: str, method: str, path: str, content: bytes | None = None) -> Answer:
+        """One HTTP request to a role, on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[role], timeout=10)
+        try:
+            connection.request(method, path, content, HEADERS)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+        finally:
+            connection.close()
 
     def metrics(self) -> dict[str, float]:
         """Samples of the page's /metrics."""
-        text = request(self.ports["pilot"], "GET", "/metrics").body.decode()
+        text = self.send("pilot", "GET", "/metrics").body.decode()
         lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return {name: float(number) for name, _, number in lines}
 
 
 @contextmanager

@@ -165,6 +165,30 @@ def test_a_real_broker_gets_every_message_in_order(tmp_path: Path, free_port: Ca
     assert "thermal camera" in ended.stdout
 
 
+def test_a_signal_ends_an_endless_day_with_a_summary(mqtt_url: str) -> None:
+    listener = Listener(mqtt_url)
+    command = [
+        sys.executable,
+        "-m",
+        "broker.cli",
+        "simulate",
+        "campus",
+        "--loop",
+        "--speed=60",
+        f"--mqtt-url={mqtt_url}",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        until_sync(lambda: len(listener.received) >= 10, within_s=15)
+        process.terminate()
+        said, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        listener.close()
+    assert process.returncode == 0
+    assert "all acknowledged" in said
+
+
 def test_no_broker_is_one_clear_sentence(free_port: Callable[[], int]) -> None:
     url = f"mqtt://127.0.0.1:{free_port()}"
     ended = simulate(url=url)
