@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from broker.supervisor.errors import AlreadyRunning, DataFolderUnusable
 MARKER: Final = ".medina"
 CHOOSE_ANOTHER: Final = "Choose another folder with MEDINA_DATA."
 FOLDER_VARIABLE: Final = "MEDINA_UP_FOLDER"
-LEFTOVERS_WITHIN_S: Final = 20.0
+LEFTOVERS_WITHIN_S: Final = 10.0
 KEY_BYTES: Final = 32
 
 
@@ -70,11 +70,11 @@ def write_secret(path: Path, text: str) -> None:
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[DataFolder]:
+def claimed(path: Path, say: Callable[[str], None] = print) -> Iterator[DataFolder]:
     """The data folder at `path`, made when absent, for this process alone.
 
     Raises DataFolderUnusable when it cannot be written or is not Medina's, AlreadyRunning when another process has it.
-    Waits for processes of a run that was killed, so that two servers never work on the same files.
+    Waits for processes of a run that was killed (and says so), so that two servers never work on the same files.
     """
     path = path.absolute()
     _check_ownership(path)
@@ -85,7 +85,7 @@ def claimed(path: Path) -> Iterator[DataFolder]:
         raise _unusable(path, problem) from problem
     try:
         _lock(marker, path)
-        _end_leftovers(path)
+        _end_leftovers(path, say)
         _make_folders(path)
         yield DataFolder(path)
     finally:
@@ -131,9 +131,11 @@ def _unusable(path: Path, problem: OSError) -> DataFolderUnusable:
     return DataFolderUnusable(f"The data folder {path} cannot be written: {problem.strerror}. {CHOOSE_ANOTHER}")
 
 
-def _end_leftovers(path: Path) -> None:
+def _end_leftovers(path: Path, say: Callable[[str], None]) -> None:
     """Wait for roles of an earlier run to end; they were told to when their parent died."""
     deadline = time.monotonic() + LEFTOVERS_WITHIN_S
+    if any(_members(path)):
+        say("Waiting for processes of an earlier run to end …")
     while leftovers := list(_members(path)):
         if time.monotonic() > deadline:
             for process in leftovers:

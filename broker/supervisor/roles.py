@@ -17,6 +17,7 @@ from broker.supervisor.probes import why_not_listening
 from broker.supervisor.settings import UpSettings
 
 PILOT: Final = "campus"
+DEMO_SPEED: Final = "30"  # a day in some 25 minutes: slow enough to follow, fast enough to see people move
 
 Probe = Callable[[], str | None]
 
@@ -67,7 +68,7 @@ def applications(settings: UpSettings) -> list[Role]:
 
 def simulator() -> Role:
     """The simulated campus, endless."""
-    return Role("simulate", "simulator", _medina("simulate", PILOT, "--loop"))
+    return Role("simulate", "simulator", _medina("simulate", PILOT, "--loop", "--speed", DEMO_SPEED))
 
 
 def _medina(*arguments: str) -> list[str]:

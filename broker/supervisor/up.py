@@ -28,7 +28,7 @@ CONTEXT_LINK: Final = (
 def run() -> int:
     """Run everything until SIGINT or SIGTERM; gives the exit code. Raises StartError."""
     settings = UpSettings()
-    with claimed(settings.data) as folder, Screen() as screen:
+    with Screen() as screen, claimed(settings.data, screen.say) as folder:
         asyncio.run(Supervisor(settings, folder, screen).run())
     return 0
 
