@@ -17,7 +17,7 @@ from broker.supervisor.probes import why_not_listening
 from broker.supervisor.settings import UpSettings
 
 PILOT: Final = "campus"
-DEMO_SPEED: Final = "30"  # a day in some 25 minutes: slow enough to follow, fast enough to see people move
+DEMO_SPEED: Final = "60"  # a day in a quarter of an hour: slow enough to follow, fast enough to see people move
 
 Probe = Callable[[], str | None]
 
