@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,6 @@ async def test_a_full_queue_answers_503_with_retry_after(city: City, zone: str) 
         assert refused
         for answer in refused:
             assert int(answer.headers["Retry-After"]) >= 1
-            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert json.loads(answer.text)["status"] == 503
         value = {"n": number(1000)}
         assert request(port, "PATCH", f"/ngsi-ld/v1/entities/{zone}/attrs", value).status == 204
