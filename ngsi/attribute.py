@@ -150,7 +150,13 @@ def _kind_and_members(name: str, body: object) -> tuple[str, Mapping[str, Any]]:
 def _property_value(name: str, value: Any, context: Context) -> Any:
     if value is None:
         raise BadRequestData(f"Attribute {show(name)} has the value null; JSON null is no value in NGSI-LD")
+    if isinstance(value, dict) and _holds_null_marker(value):
+        raise BadRequestData(f"Attribute {show(name)}: {NULL} inside a value deletes a key, which only a merge can do")
     return value
+
+
+def _holds_null_marker(value: Mapping[str, Any]) -> bool:
+    return any(item == NULL or (isinstance(item, dict) and _holds_null_marker(item)) for item in value.values())
 
 
 def _geometry(name: str, value: Any, context: Context) -> Any:
@@ -241,6 +247,8 @@ def _dataset_id(name: str, kind: str, content: Any, context: Context, instance: 
 def _value_type(name: str, kind: str, content: Any, context: Context, instance: Instance) -> None:
     if not isinstance(content, str) or "Relationship" in kind:
         raise BadRequestData(f"Attribute {show(name)}: valueType {show(content)} must name a datatype, on a Property")
+    if kind == "LanguageProperty" and content != "langString":
+        raise BadRequestData(f"Attribute {show(name)}: the valueType of a LanguageProperty can only be langString")
     instance["valueType"] = context.expand_iri(content)
 
 

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[^\W\d_]\w*(?::[^\W\d_]\w*)?")
 _URI = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*:"
     r"[^\s<>\"\\^`{|}\x00-\x20\x7f-\xa0\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f"
-    r"\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff]+"
+    r"\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]+"
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ngsi import pattern, selection
+from ngsi import evaluate, pattern, query, selection
 from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
 from ngsi.context import Context, ContextSource
 from ngsi.datetimes import parse as moment
@@ -172,6 +172,13 @@ def _datetime(value: object, context: Context) -> str:
     return require_datetime(value, "expiresAt")
 
 
+def _query(value: object, context: Context) -> str:
+    """Checked, and held as its text: short, and shown again as the client wrote it."""
+    text = require_text(value, "q")
+    evaluate.compile(query.parse(text, context))
+    return text
+
+
 def _text(member: str) -> Callable[[object, Context], str]:
     return lambda value, context: require_text(value, member)
 
@@ -205,7 +212,7 @@ _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
     "notificationTrigger": _triggers,
     "timeInterval": _positive("timeInterval"),
     "throttling": _positive("throttling"),
-    "q": _text("q"),
+    "q": _query,
     "scopeQ": _text("scopeQ"),
     "csf": _text("csf"),
     "geoQ": _object("geoQ"),

@@ -17,13 +17,14 @@ from broker.api.parameters import (
 from broker.api.routing import Operation, Resource, not_offered
 from broker.storage.base import EntityQuery
 from ngsi import patch, query, selection
+from ngsi.context import CORE
 from ngsi.document import read_entity, read_fragment
 from ngsi.entity import Entity, is_expired
 from ngsi.errors import BadRequestData, InvalidRequest, ResourceNotFound
 from ngsi.names import is_uri, require_uri, show
 from ngsi.query_tree import attributes
 from ngsi.representation import render
-from ngsi.vocabulary import NO_DATASET
+from ngsi.vocabulary import NO_DATASET, SYSTEM_MEMBERS
 
 
 async def create_entity(request: Request) -> Answer:
@@ -71,11 +72,11 @@ async def retrieve_entity(request: Request) -> Answer:
 
     404 if it does not exist, is not of the `type` given, or has none of the members asked for.
     """
-    entity = await _living_entity(request)
     if not request.parameters:
-        return with_context(request, render(entity, request.context))
+        return with_context(request, render(await _living_entity(request), request.context))
     form, sysattrs = representation(request)
     shape = projection(request)
+    entity = await _living_entity(request)
     reduced = _reduced(entity, shape)
     shown = _project(entity, render(reduced, request.context, form, sysattrs=sysattrs), shape)
     if not shown or (shape.attrs is not None and not reduced.attributes):
@@ -86,7 +87,7 @@ async def retrieve_entity(request: Request) -> Answer:
 async def delete_entity(request: Request) -> Answer:
     """Delete an entity with all its attributes."""
     known = entity_id(request)
-    await request.tenant.committer.submit(known, partial(patch.delete_entity, entity_id=known), request.request_id)
+    await _write(request, known, partial(patch.delete_entity, entity_id=known))
     return NO_CONTENT
 
 
@@ -99,7 +100,7 @@ async def append_attributes(request: Request) -> Answer:
     overwrite = "noOverwrite" not in options(request, {"noOverwrite"})
     fragment = read_fragment(_object(request), request.context, nulls=False)
     change = partial(patch.append_attributes, fragment, overwrite, entity_id=known)
-    return update_result(await request.tenant.committer.submit(known, change, request.request_id))
+    return update_result(await _write(request, known, change))
 
 
 async def update_attributes(request: Request) -> Answer:
@@ -110,7 +111,7 @@ async def update_attributes(request: Request) -> Answer:
     known = entity_id(request)
     fragment = read_fragment(_object(request), request.context, nulls=True)
     change = partial(patch.update_attributes, fragment, entity_id=known)
-    return update_result(await request.tenant.committer.submit(known, change, request.request_id))
+    return update_result(await _write(request, known, change))
 
 
 async def delete_attribute(request: Request) -> Answer:
@@ -122,7 +123,7 @@ async def delete_attribute(request: Request) -> Answer:
     change = partial(
         patch.delete_attribute, attribute_key(request), dataset_id, request.flag("deleteAll"), entity_id=known
     )
-    await request.tenant.committer.submit(known, change, request.request_id)
+    await _write(request, known, change)
     return NO_CONTENT
 
 
@@ -131,6 +132,21 @@ def _object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body must be one JSON object; batches go to /entityOperations. It is {show(body)}")
     return body
+
+
+async def _write(request: Request, entity_id: str, change: patch.Patch) -> patch.Patched:
+    """Applies a patch durably, if the entity is of the `type` given (clause 4.17): else it counts as not there."""
+    if "type" in request.parameters:
+        change = partial(_if_of_type, _selected_types(request, request.parameters["type"]), change, entity_id)
+    return await request.tenant.committer.submit(entity_id, change, request.request_id)
+
+
+def _if_of_type(
+    wanted: selection.Alternatives, change: patch.Patch, entity_id: str, entity: Entity | None, now: str
+) -> patch.Patched:
+    if entity is not None and not selection.selects(wanted, entity.types):
+        raise ResourceNotFound(f"Entity {entity_id} is not of the type asked for")
+    return change(entity, now)
 
 
 async def _living_entity(request: Request) -> Entity:
@@ -153,7 +169,7 @@ def _entity_query(request: Request, shape: Projection) -> EntityQuery:
     types = _selected_types(request, parameters["type"]) if "type" in parameters else None
     expand_values = frozenset(request.names("expandValues") or ())
     q = query.parse(parameters["q"], request.context, expand_values=expand_values) if "q" in parameters else None
-    if not (types or shape.attrs or (q and attributes(q)) or request.flag("local")):
+    if not (types or (shape.attrs and shape.attrs - _SYSTEM_KEYS) or (q and attributes(q)) or request.flag("local")):
         raise BadRequestData("The query is too wide: give type, attrs or q (on an attribute), or local=true")
     return EntityQuery(
         now=request.services.clock(),
@@ -163,6 +179,9 @@ def _entity_query(request: Request, shape: Projection) -> EntityQuery:
         attributes=shape.attrs,
         q=q,
     )
+
+
+_SYSTEM_KEYS = frozenset(CORE.expand(member) for member in SYSTEM_MEMBERS)
 
 
 def _selected_types(request: Request, expression: str) -> selection.Alternatives:
@@ -209,8 +228,8 @@ _QUERY_LATER = _READ_LATER | {
     "entityMapLifetime",
 }
 _FORMAT = frozenset({"format", "options", "attrs", "pick", "omit", "local"})
-_BY_TYPE = frozenset({"type"})
 _LOCAL = frozenset({"local"})
+_GATED = _LOCAL | {"type"}
 
 _WRITTEN = {204: "Done", 207: "Partly done: see updated and notUpdated", 404: "No such entity"}
 
@@ -230,12 +249,11 @@ RESOURCES = [
                 "deleteEntity",
                 "5.6.6",
                 delete_entity,
-                parameters=_LOCAL,
-                later=_BY_TYPE,
+                parameters=_GATED,
                 answers={204: "Deleted", 404: "No such entity"},
             ),
-            "PUT": Operation("replaceEntity", "5.6.18", not_offered, parameters=_LOCAL, later=_BY_TYPE),
-            "PATCH": Operation("mergeEntity", "5.6.17", not_offered, parameters=_LOCAL, later=_BY_TYPE),
+            "PUT": Operation("replaceEntity", "5.6.18", not_offered, parameters=_GATED),
+            "PATCH": Operation("mergeEntity", "5.6.17", not_offered, parameters=_GATED),
         },
     ),
     Resource(
@@ -245,8 +263,7 @@ RESOURCES = [
                 "updateAttributes",
                 "5.6.2",
                 update_attributes,
-                parameters=_LOCAL,
-                later=_BY_TYPE,
+                parameters=_GATED,
                 body="EntityFragment",
                 answers=_WRITTEN,
             ),
@@ -254,8 +271,7 @@ RESOURCES = [
                 "appendAttributes",
                 "5.6.3",
                 append_attributes,
-                parameters=_LOCAL | {"options"},
-                later=_BY_TYPE,
+                parameters=_GATED | {"options"},
                 body="EntityFragment",
                 answers=_WRITTEN,
             ),
@@ -291,12 +307,11 @@ RESOURCES = [
                 "deleteAttribute",
                 "5.6.5",
                 delete_attribute,
-                parameters=_LOCAL | {"datasetId", "deleteAll"},
-                later=_BY_TYPE,
+                parameters=_GATED | {"datasetId", "deleteAll"},
                 answers={204: "Deleted", 404: "No such entity or attribute"},
             ),
-            "PATCH": Operation("updateAttribute", "5.6.4", not_offered, parameters=_LOCAL, later=_BY_TYPE),
-            "PUT": Operation("replaceAttribute", "5.6.19", not_offered, parameters=_LOCAL, later=_BY_TYPE),
+            "PATCH": Operation("updateAttribute", "5.6.4", not_offered, parameters=_GATED),
+            "PUT": Operation("replaceAttribute", "5.6.19", not_offered, parameters=_GATED),
         },
     ),
 ]
