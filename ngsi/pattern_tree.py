@@ -1,19 +1,19 @@
-"""The parts of a regular expression: sets of characters, how parts are put together, and when a loop is in doubt.
+"""The parts of a regular expression: sets of characters, and how parts are put together.
 
-`ngsi.pattern` reads a client's text into this tree; `render` writes it for RE2 and PCRE.
+`ngsi.pattern` reads a client's text into this tree, `ngsi.pattern_cost` tells what it takes to run it, and `render`
+writes it for RE2 and PCRE.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 CODE_POINT_MAX = 0x10FFFF
 Ranges = tuple[tuple[int, int], ...]
 """Characters as ranges of code points, both ends included, in order and apart."""
 
 _CASED_BELOW = 0x530  # Latin, Greek, Cyrillic: the scripts that have case and are in daily use
-_UNROLLED_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,6 @@ def _case_pairs() -> list[tuple[int, int]]:
     return sorted(known | {(b, a) for a, b in known})
 
 
-def weight(part: Part) -> int:
-    """About how many steps the compiled expression has."""
-    match part:
-        case Characters(inside):
-            return 1 + len(inside)
-        case Edge():
-            return 1
-        case Sequence(parts) | Choice(parts):
-            return 1 + sum(map(weight, parts))
-        case Repeat(inner, low, high):
-            return 1 + weight(inner) * (low + 1 if high is None else max(high, 1))
-
-
 def render(part: Part) -> str:
     """The part in the spelling that RE2 and PCRE share."""
     match part:
@@ -141,86 +128,3 @@ def _render_count(low: int, high: int | None) -> str:
     if short is not None:
         return short
     return f"{{{low}}}" if low == high else f"{{{low},{'' if high is None else high}}}"
-
-
-def doubtful(part: Part) -> bool:
-    """Whether some repeated part leaves a choice of how to go on at a character: a backtracking engine may then take
-    exponential time. Told from the automaton of positions (Glushkov): every loop must be deterministic in itself."""
-    match part:
-        case Sequence(parts) | Choice(parts):
-            return any(map(doubtful, parts))
-        case Repeat(inner, _, high) if high is not None and high <= 1:
-            return doubtful(inner)
-        case Repeat():
-            return _Positions(part).ambiguous()
-    return False
-
-
-class _Positions:
-    """The positions of the characters in a part, and which can follow which: as often as there are ways to go."""
-
-    def __init__(self, part: Part) -> None:
-        self._sets: list[Ranges] = []
-        self._follow: list[list[int]] = []
-        self._visit(part)
-
-    def ambiguous(self) -> bool:
-        return any(
-            a == b or _overlap(self._sets[a], self._sets[b])
-            for following in self._follow
-            for a, b in combinations(following, 2)
-        )
-
-    def _visit(self, part: Part) -> tuple[list[int], list[int], bool]:
-        """The first positions, the last positions, and whether the part can be empty."""
-        match part:
-            case Characters(inside):
-                self._sets.append(inside)
-                self._follow.append([])
-                here = [len(self._sets) - 1]
-                return here, here, False
-            case Edge():
-                return [], [], True
-            case Sequence(parts):
-                return self._sequence(parts)
-            case Choice(parts):
-                visits = [self._visit(inner) for inner in parts]
-                return [p for v in visits for p in v[0]], [p for v in visits for p in v[1]], any(v[2] for v in visits)
-            case Repeat(inner, low, high):
-                return self._repeat(inner, low, high)
-
-    def _sequence(self, parts: tuple[Part, ...]) -> tuple[list[int], list[int], bool]:
-        first: list[int] = []
-        last: list[int] = []
-        empty = True
-        for part in parts:
-            part_first, part_last, part_empty = self._visit(part)
-            self._link(last, part_first)
-            first = first + part_first if empty else first
-            last = last + part_last if part_empty else part_last
-            empty = empty and part_empty
-        return first, last, empty
-
-    def _repeat(self, part: Part, low: int, high: int | None) -> tuple[list[int], list[int], bool]:
-        if high is not None and high > 1 and weight(part) * high <= _UNROLLED_MAX:
-            return self._sequence(_unrolled(part, low, high))
-        first, last, empty = self._visit(part)
-        if high is None or high > 1:
-            self._link(last, first)
-        return first, last, empty or low == 0
-
-    def _link(self, before: list[int], after: list[int]) -> None:
-        for position in before:
-            self._follow[position].extend(after)
-
-
-def _unrolled(part: Part, low: int, high: int) -> tuple[Part, ...]:
-    """A{2,4} as A A (A (A)?)?, in which each A has one place to go to the next from."""
-    rest: tuple[Part, ...] = ()
-    for _ in range(high - low):
-        rest = (Repeat(Sequence((part, *rest)), 0, 1),)
-    return (part,) * low + rest
-
-
-def _overlap(one: Ranges, other: Ranges) -> bool:
-    return any(a <= d and c <= b for a, b in one for c, d in other)

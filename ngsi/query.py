@@ -29,7 +29,7 @@ import orjson
 from ngsi import pattern as patterns
 from ngsi.context import Context
 from ngsi.errors import BadRequestData
-from ngsi.moments import Moment, moment
+from ngsi.moments import SHAPES, Moment, moment
 from ngsi.names import is_name, is_uri, show
 from ngsi.pattern import Pattern
 from ngsi.query_tree import (
@@ -57,7 +57,7 @@ DEPTH_MAX = 16
 """Parentheses, or braces, inside one another."""
 TERMS_MAX = 200
 LITERALS_MAX = 1000
-"""Values in one list."""
+"""Values in all of a query."""
 STEPS_MAX = 16
 """Names in one path, members in one pair of brackets."""
 
@@ -68,7 +68,8 @@ _TYPES = re.compile(rf"([^{_STOP}.:]+(?:,[^{_STOP}.:]+)*):(?!//)")
 _MEMBER = re.compile(r"[^\x00-\x1f.\[\]\"]+")
 _OPERATOR = re.compile(r"==|!=|>=|<=|!~=|~=|>|<")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BARE = re.compile(r'[^\s"<>();|,]+?(?=\.\.|[\s"<>();|,]|$)')
+# A DateTime first: a comma may stand before its fraction, and else ends the value.
+_BARE = re.compile(rf'(?:{SHAPES["DateTime"]}|{SHAPES["Time"]}|[^\s"<>();|,]+?)(?=\.\.|[\s"<>();|,]|$)')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BARE_PATTERN = re.compile(r"(?:\\.|\[\^?\]?(?:\\.|\[:[a-z]+:\]|[^\]\\])*\]|[^\\\[();|])+", re.DOTALL)
 _INTEGERS = range(-(2**63), 2**63)
@@ -96,6 +97,7 @@ class _Parser:
         self._at = 0
         self._depth = 0
         self._terms = 0
+        self._literals = 0
 
     def query(self) -> Node:
         if not self._text.isprintable() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in self._text):
@@ -228,8 +230,6 @@ class _Parser:
             self._at = start
             return self.range(expand)
         while self._accept(","):
-            if len(literals) == LITERALS_MAX:
-                self._refuse(f"at most {LITERALS_MAX} values in a list")
             literals.append(self.literal(expand))
         return OneOf(tuple(literals))
 
@@ -242,6 +242,9 @@ class _Parser:
         return Between(low, high)
 
     def literal(self, expand: bool) -> Literal:
+        self._literals += 1
+        if self._literals > LITERALS_MAX:
+            self._refuse(f"at most {LITERALS_MAX} values")
         if self._text.startswith('"', self._at):
             value: Literal = self.quoted()
         else:

@@ -14,7 +14,7 @@ def entity_filter(query: EntityQuery) -> dict[str, Any]:
     if query.ids is not None:
         conditions.append({"_id": {"$in": list(query.ids)}})
     if query.id_pattern is not None:
-        conditions.append({"_id": {"$regex": pattern.parse(query.id_pattern).text}})
+        conditions.append({"_id": {"$regex": pattern.parse(query.id_pattern).pcre}})
     if query.attributes is not None:
         conditions.append({"$or": [{f"attrs.{key}": {"$exists": True}} for key in sorted(query.attributes)]})
     if query.q is not None:

@@ -131,7 +131,7 @@ def _guards(base: str, inside: tuple[str, ...]) -> list[Filter]:
 def _test(field: str, sign: str, operand: Operand) -> Filter:
     """What a value must be like; with `!=` it is up to the caller that there is one."""
     if isinstance(operand, Pattern):
-        found = {field: _NO_LIST | {"$regex": operand.text}}
+        found = {field: _NO_LIST | {"$regex": operand.pcre}}
         return found if sign == "~=" else _all([{field: _NO_LIST | {"$type": "string"}}, {"$nor": [found]}])
     if sign == "!=":
         return {"$nor": [_test(field, "==", operand)]}
@@ -182,7 +182,7 @@ def _in_languages(sign: str, operand: Operand) -> Iterable[Filter]:
         return
     if isinstance(operand, Pattern):
         text = {"bsonType": "string"}
-        none_matches = _no_language(text | {"pattern": operand.text})
+        none_matches = _no_language(text | {"pattern": operand.pcre})
         tests = [_not(none_matches)] if sign == "~=" else [_not(_no_language(text)), none_matches]
     else:
         texts = _texts(operand)
