@@ -1,0 +1,1 @@
+"""IoT agents: MQTT devices in, NGSI-LD entities out to any broker."""

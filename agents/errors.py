@@ -1,0 +1,86 @@
+"""Errors of the IoT agent.
+
+AgentError
+├── ConfigurationError        the operator's files or settings: the agent does not start
+│   └── TopicError            a topic pattern, or a part that does not fit into one
+└── MeasureError              the device's message: counted, kept, logged, acknowledged; the loop goes on
+    ├── UnknownTopic          no profile reads this topic
+    ├── TooLarge              longer than the limit
+    ├── NotJson               invalid UTF-8, truncated, nested too deeply, not JSON at all
+    ├── WrongShape            JSON, but not what the protocol says
+    ├── Empty                 nothing in it that could be stored
+    ├── UnknownDevice         neither provisioned nor accepted by a group
+    ├── BrokerRefused         the context broker would not take the entity
+    └── Unexpected            a fault of the agent itself
+
+The text of a `MeasureError` never contains a value of the payload: it names fields, shapes and sizes only, because it
+reaches logs whatever the payload held.
+"""
+
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """Root of the errors of the agent."""
+
+
+class ConfigurationError(AgentError):
+    """The agent cannot start: says which file or setting, which key, and the rule that is broken."""
+
+
+class TopicError(ConfigurationError):
+    """A topic pattern that cannot be understood, or a part that does not fit into its place."""
+
+
+class MeasureError(AgentError):
+    """A message no measure could be made of. `reason` is the label in metrics and at /rejected."""
+
+    reason: ClassVar[str] = "bad-message"
+
+
+class UnknownTopic(MeasureError):
+    """No profile reads this topic."""
+
+    reason = "unknown-topic"
+
+
+class TooLarge(MeasureError):
+    """The payload is longer than the limit."""
+
+    reason = "too-large"
+
+
+class NotJson(MeasureError):
+    """The payload is not JSON."""
+
+    reason = "not-json"
+
+
+class WrongShape(MeasureError):
+    """The payload is JSON, but a field is missing or has another type than the protocol says."""
+
+    reason = "wrong-shape"
+
+
+class Empty(MeasureError):
+    """The payload holds nothing that could be stored."""
+
+    reason = "empty"
+
+
+class UnknownDevice(MeasureError):
+    """The device is neither provisioned nor accepted by a group."""
+
+    reason = "unknown-device"
+
+
+class BrokerRefused(MeasureError):
+    """The context broker refused the entity (4xx, or an entry in `errors` of a 207)."""
+
+    reason = "broker-refused"
+
+
+class Unexpected(MeasureError):
+    """A fault of the agent: the message is kept aside so that those behind it are not held up."""
+
+    reason = "unexpected"

@@ -1,0 +1,21 @@
+"""What a device said, after its protocol has been taken away."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+TopicParts = Mapping[str, str]
+"""The named parts of a topic, e.g. {"apikey": "campus", "device": "zs-hall"}; see `agents.topics`."""
+
+
+class Measure(NamedTuple):
+    """One report of one device.
+
+    `values` are JSON values under the names the device uses. `observed_at` is the device's own time: aware, or naive
+    where the device states wall time without a zone, or None where it states none. `kind` tells apart the messages of a
+    protocol that has several ("access", "heartbeat"); empty where there is only one.
+    """
+
+    values: Mapping[str, object]
+    observed_at: datetime | None = None
+    kind: str = ""

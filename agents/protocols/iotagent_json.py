@@ -1,0 +1,66 @@
+"""FIWARE IoT Agent JSON over MQTT, measures only.
+
+Source: telefonicaid/iotagent-json, docs/usermanual.md, "MQTT binding": an object or an array of objects on
+`…/<apikey>/<device>/attrs`, one raw value on `…/attrs/<name>`. `TimeInstant` in the measure wins over the time of
+reception; one that is no ISO 8601 time is ignored, as the FIWARE agent does. An array is stored in order of time.
+"""
+
+from datetime import UTC, datetime
+
+from agents.errors import Empty, NotJson, WrongShape
+from agents.measure import Measure, TopicParts
+from agents.protocols.base import as_object, iso_instant, json_type, read_json
+
+TIME_FIELD = "TimeInstant"
+
+
+def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Measure]:
+    """Return one measure per object, or one of one field on `…/attrs/<name>` (topic part `attribute`)."""
+    name = topic.get("attribute")
+    if name is not None:
+        return [_raw(name, payload)]
+    body = read_json(payload)
+    if not isinstance(body, list):
+        return [_measure(body, "the payload")]
+    measures = [_measure(item, f"item {position}") for position, item in enumerate(body)]
+    if not measures:
+        raise Empty("the array holds no measure")
+    return _in_order_of_time(measures, received_at)
+
+
+def _measure(body: object, where: str) -> Measure:
+    values = as_object(body, where)
+    observed_at = _time(values.pop(TIME_FIELD)) if TIME_FIELD in values else None
+    if None in values.values():
+        values = {name: value for name, value in values.items() if value is not None}
+    if not values:
+        raise Empty(f"{where} holds no value")
+    return Measure(values, observed_at)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return iso_instant(value, TIME_FIELD)
+    except WrongShape:
+        return None
+
+
+def _raw(name: str, payload: bytes) -> Measure:
+    """Read a single value: JSON if it is, else the bytes in hexadecimal (the FIWARE agent's rule)."""
+    if not payload:
+        raise Empty("the payload is empty")
+    try:
+        value = read_json(payload)
+    except NotJson:
+        value = payload.hex()
+    if value is None:
+        raise Empty(f"the payload is {json_type(value)}")
+    return Measure({name: value})
+
+
+def _in_order_of_time(measures: list[Measure], received_at: datetime) -> list[Measure]:
+    def key(measure: Measure) -> datetime:
+        at = measure.observed_at or received_at
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    return sorted(measures, key=key)

@@ -1,0 +1,66 @@
+"""Events of UHPPOTE door controllers, as uhppoted-mqtt publishes them.
+
+Source: uhppoted/uhppoted-mqtt, topic `uhppoted/gateway/events`: an event, bare or wrapped in
+`{"message": {"event": {…}}, "hmac": …}`. Delivery is at least once and repeats after an outage; `event-id` counts per
+controller. `timestamp` is the controller's wall time with the zone's abbreviation, which in most of the world is a
+number or ambiguous.
+"""
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from agents.errors import WrongShape
+from agents.measure import Measure, TopicParts
+from agents.protocols.base import as_object, boolean, field, integer, read_object, text
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?: ?([A-Za-z]{1,5}|[+-]\d\d(?::?\d\d)?))?")
+
+# Abbreviations with one meaning in RFC 5322 §4.3 or across Europe and North Africa; every other is left to the device's
+# time zone, as wall time.
+_OFFSET_HOURS = {
+    **dict.fromkeys(("UTC", "GMT", "UT", "Z", "WET"), 0),
+    **dict.fromkeys(("CET", "WEST"), 1),
+    **dict.fromkeys(("CEST", "EET"), 2),
+} | {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+
+
+def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Measure]:
+    """Return one measure: kind `access` for a card at a reader, `door` for an event without a card."""
+    event = _event(read_object(payload))
+    values: dict[str, object] = {name: integer(event, name) for name in ("device-id", "door-id", "event-id")}
+    observed_at = _instant(text(event, "timestamp"))
+    if event.get("card-number") in (None, 0, "0", ""):
+        return [Measure(values, observed_at, "door")]
+    values["access-granted"] = boolean(event, "access-granted")
+    values["direction"] = integer(event, "direction")
+    values["card-number"] = integer(event, "card-number")
+    return [Measure(values, observed_at, "access")]
+
+
+def _event(body: dict[str, object]) -> dict[str, object]:
+    if "message" not in body:
+        return body
+    return as_object(field(as_object(body["message"], "field message"), "event"), "field event")
+
+
+def _instant(stamp: str) -> datetime:
+    match = _STAMP.fullmatch(stamp)
+    if match is None:
+        raise WrongShape("field timestamp is no time")
+    try:
+        wall = datetime.fromisoformat(f"{match[1]}T{match[2]}")
+    except ValueError:
+        raise WrongShape("field timestamp is no time") from None
+    zone = match[3] or ""
+    if zone[:1] in ("+", "-"):
+        return wall.replace(tzinfo=_numeric_zone(zone))
+    hours = _OFFSET_HOURS.get(zone.upper())
+    return wall if hours is None else wall.replace(tzinfo=timezone(timedelta(hours=hours)))
+
+
+def _numeric_zone(text_: str) -> timezone:
+    digits = text_[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    if offset >= timedelta(hours=24):
+        raise WrongShape("field timestamp is no time")
+    return timezone(-offset if text_[0] == "-" else offset)
