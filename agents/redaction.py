@@ -1,0 +1,55 @@
+"""What of a refused payload may be looked at.
+
+Payloads of profiles that bear identity are shown as their structure, with the values of plain fields only; names of
+fields that the profile does not know are hidden too, since a broken message may carry anything there. What cannot be
+parsed is told by its length and a keyed fingerprint. Other payloads are cut.
+"""
+
+import orjson
+
+from agents.profile import Profile
+from agents.pseudonyms import Pseudonyms
+
+SHOWN_CHARACTERS = 200
+_SHOWN_ITEMS = 5
+_SHOWN_DEPTH = 6
+_STRUCTURE = frozenset({"message", "event", "Data", "Source", "SimpleItem", "Name", "Value", "hmac"})
+_HIDDEN = "…"
+
+
+def shown(payload: bytes, profile: Profile | None, pseudonyms: Pseudonyms) -> str:
+    """Return the payload as it may be logged and kept: at most `SHOWN_CHARACTERS` and a note of its length."""
+    if profile is None or profile.bears_identity:
+        text = _masked(payload, profile, pseudonyms)
+    else:
+        text = payload[:SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
+    if len(text) > SHOWN_CHARACTERS or len(payload) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_CHARACTERS]}… ({len(payload)} bytes)"
+    return text
+
+
+def _masked(payload: bytes, profile: Profile | None, pseudonyms: Pseudonyms) -> str:
+    unseen = f"{len(payload)} bytes, fingerprint {pseudonyms.fingerprint(payload)}"
+    if profile is None or profile.fields is None:
+        return unseen
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return unseen
+    plain = frozenset(profile.fields.plain)
+    return orjson.dumps(_structure(body, plain, plain | set(profile.fields.sensitive) | _STRUCTURE, 0)).decode()
+
+
+def _structure(value: object, plain: frozenset[str], known: frozenset[str], depth: int) -> object:
+    if depth == _SHOWN_DEPTH:
+        return _HIDDEN
+    if isinstance(value, list):
+        return [_structure(item, plain, known, depth + 1) for item in value[:_SHOWN_ITEMS]]
+    if not isinstance(value, dict):
+        return _HIDDEN
+    return {
+        (name if name in known else _HIDDEN): (
+            item if name in plain and not isinstance(item, dict | list) else _structure(item, plain, known, depth + 1)
+        )
+        for name, item in value.items()
+    }
