@@ -1,0 +1,34 @@
+"""Counters of the agent, for Prometheus and for the log."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The metrics of one agent, in a registry of its own. No label is the name of a device."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.messages = self._counter("messages", "MQTT messages done with: committed or set aside, and acknowledged")
+        self.entities = self._counter("entities", "Entity fragments the context broker has committed")
+        self.rejected = self._counter("rejected", "Messages set aside, by reason", "reason")
+        self.clocks = self._counter("measures", "Measures by what became of the device's time", "clock")
+        self.retries = self._counter("retries", "Requests to the context broker that had to be repeated", "reason")
+        self.connections = self._counter("mqtt_connections", "Connections made to the MQTT broker")
+        self.dropped = self._counter("redelivery_awaited", "Waiting messages left to be delivered again by the session")
+        self.waiting = Gauge("medina_agent_waiting", "Messages that wait to be sent on", registry=self.registry)
+        self.connected = Gauge("medina_agent_mqtt_connected", "1 while connected", registry=self.registry)
+        self.batch = Histogram(
+            "medina_agent_batch_entities",
+            "Entity fragments in a batch",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=self.registry,
+        )
+        self.commit = Histogram(
+            "medina_agent_commit_seconds",
+            "From the first request of a batch until all of it is committed",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"medina_agent_{name}", text, labels, registry=self.registry)

@@ -1,0 +1,216 @@
+"""The way to the context broker: batch upserts, repeated until every entity is either committed or refused.
+
+Source: ETSI GS CIM 009, clause 5.6.8 and 6.15 (`POST /entityOperations/upsert?options=update`), so any NGSI-LD broker
+will do. What an answer means:
+
+    2xx                          committed
+    207                          committed but for the entities in `errors`, which are refused
+    400, 413, 422                something in the batch is wrong: halved until the culprit is alone, which is refused
+    anything else, or no answer  nothing is decided: the same batch again, endlessly, with growing pauses
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import aiohttp
+import orjson
+import structlog
+
+from agents.errors import BrokerRefused
+from agents.mapping import Fragment
+from agents.metrics import Metrics
+from agents.retry import delay_s, retry_after_s
+
+log = structlog.get_logger(__name__)
+
+PATH = "/ngsi-ld/v1/entityOperations/upsert"
+TIMEOUT_S = 10.0
+MAX_BATCH_BYTES = 2_000_000
+"""Size of a request body, unless a single entity is larger."""
+
+_REFUSED_WHOLE = frozenset({400, 413, 422})
+
+
+class Refusal(NamedTuple):
+    """A fragment the broker would not take."""
+
+    fragment: Fragment
+    error: BrokerRefused
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+class Northbound:
+    """One kept connection to the context broker. The order of calls is the order of writes: one call at a time."""
+
+    def __init__(self, url: str, tenant: str, batch_count: int, metrics: Metrics) -> None:
+        self.url = url
+        self.trouble: str | None = None
+        """Why the last request was not answered; None when it was."""
+        self._batch_count = batch_count
+        self._metrics = metrics
+        self._tenant = {"NGSILD-Tenant": tenant} if tenant else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the session; the connection is made with the first request."""
+        # Shorter than servers keep an idle connection (uvicorn: 5 s), so that a request does not meet a closed one.
+        connector = aiohttp.TCPConnector(limit=2, keepalive_timeout=4)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), skip_auto_headers=["User-Agent"]
+        )
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def commit(self, fragments: Sequence[Fragment]) -> list[Refusal]:
+        """Write the fragments in their order; returns when each is committed or refused, with the refused ones.
+
+        Waits as long as the broker is away. May be cancelled: then it is unknown what has been committed.
+        """
+        refusals: list[Refusal] = []
+        for batch in _batches(fragments, self._batch_count):
+            with self._metrics.commit.time():
+                await self._settle(batch, refusals)
+            self._metrics.batch.observe(len(batch))
+        self._metrics.entities.inc(len(fragments) - len(refusals))
+        return refusals
+
+    async def why_not_reachable(self) -> str | None:
+        """Return why the broker cannot be used now, None if it can."""
+        if self.trouble is not None:
+            return self.trouble
+        try:
+            async with self._opened.get(self.url + PATH, timeout=aiohttp.ClientTimeout(total=1)):
+                return None  # any answer will do: the path has no GET
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return _named(error)
+
+    async def _settle(self, batch: Sequence[Fragment], refusals: list[Refusal]) -> None:
+        answer = await self._answer(batch)
+        if answer.status in _REFUSED_WHOLE:
+            await self._halve(batch, BrokerRefused(_problem(answer.body, answer.status)), refusals)
+        elif answer.status == 207:
+            await self._sort_out(batch, answer.body, refusals)
+
+    async def _halve(self, batch: Sequence[Fragment], error: BrokerRefused, refusals: list[Refusal]) -> None:
+        if len(batch) == 1:
+            refusals.append(Refusal(batch[0], error))
+            return
+        middle = len(batch) // 2
+        await self._settle(batch[:middle], refusals)
+        await self._settle(batch[middle:], refusals)
+
+    async def _sort_out(self, batch: Sequence[Fragment], body: bytes, refusals: list[Refusal]) -> None:
+        """Find the refused fragments of a 207; where the answer leaves it open, each is sent alone."""
+        errors = _errors_by_entity(body)
+        named = [fragment for fragment in batch if fragment.entity_id in errors]
+        if not named:
+            await self._halve(batch, BrokerRefused("207 without naming an entity of the batch"), refusals)
+            return
+        ids = [fragment.entity_id for fragment in named]
+        for fragment in named:
+            if ids.count(fragment.entity_id) == 1 or len(batch) == 1:
+                refusals.append(Refusal(fragment, BrokerRefused(errors[fragment.entity_id])))
+            else:
+                await self._settle([fragment], refusals)
+
+    async def _answer(self, batch: Sequence[Fragment]) -> _Answer:
+        """Send the batch until there is an answer that decides."""
+        body = b"[" + b",".join([fragment.body for fragment in batch]) + b"]"
+        headers = {"Content-Type": "application/json", "Link": _link(batch[0].context), **self._tenant}
+        attempt = 0
+        while True:
+            attempt += 1
+            pause_asked_s = None
+            try:
+                async with self._opened.post(
+                    self.url + PATH, params={"options": "update"}, data=body, headers=headers, allow_redirects=False
+                ) as response:
+                    answer = _Answer(response.status, await response.read())
+                    pause_asked_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+            except (aiohttp.ClientError, TimeoutError) as error:
+                reason, trouble = "no-answer", _named(error)
+            else:
+                if answer.status < 300 or answer.status in _REFUSED_WHOLE:
+                    self._answered(attempt)
+                    return answer
+                reason, trouble = str(answer.status), _problem(answer.body, answer.status)
+            await self._pause(attempt, reason, trouble, pause_asked_s)
+
+    def _answered(self, attempt: int) -> None:
+        if self.trouble is not None:
+            log.info("context broker answers again", url=self.url, attempts=attempt)
+        self.trouble = None
+
+    async def _pause(self, attempt: int, reason: str, trouble: str, pause_asked_s: float | None) -> None:
+        pause_s = delay_s(attempt, random.random(), pause_asked_s)  # noqa: S311 - spreads load, guards nothing
+        if trouble != self.trouble:
+            log.warning("context broker takes nothing", url=self.url, why=trouble, attempt=attempt)
+        self.trouble = trouble
+        self._metrics.retries.labels(reason).inc()
+        await asyncio.sleep(pause_s)
+
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "open() comes first"
+        return self._session
+
+
+def _batches(fragments: Sequence[Fragment], count: int) -> Iterator[list[Fragment]]:
+    """Cut into batches of one @context each; fragments of one context keep their order."""
+    by_context: dict[str, list[Fragment]] = {}
+    for fragment in fragments:
+        by_context.setdefault(fragment.context, []).append(fragment)
+    for group in by_context.values():
+        batch: list[Fragment] = []
+        size = 0
+        for fragment in group:
+            if batch and (len(batch) == count or size + len(fragment.body) > MAX_BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(fragment)
+            size += len(fragment.body)
+        yield batch
+
+
+def _link(context: str) -> str:
+    return f'<{context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+
+
+def _errors_by_entity(body: bytes) -> dict[str, str]:
+    """Read a BatchOperationResult (clause 5.2.16): entity id -> what is wrong with it."""
+    try:
+        errors = orjson.loads(body)["errors"]
+        return {error["entityId"]: _text(error.get("error"), "refused") for error in errors}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _problem(body: bytes, status: int) -> str:
+    """Read a ProblemDetails (RFC 7807)."""
+    try:
+        return f"{status} {_text(orjson.loads(body), '')}".rstrip()
+    except orjson.JSONDecodeError:
+        return str(status)
+
+
+def _text(problem: object, otherwise: str) -> str:
+    if not isinstance(problem, dict):
+        return otherwise
+    parts = (problem.get("title"), problem.get("detail"))
+    return ": ".join(part for part in parts if isinstance(part, str)) or otherwise
+
+
+def _named(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -1,0 +1,81 @@
+"""What operators and integrators ask of a running agent: /health, /ready, /metrics, /rejected."""
+
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import orjson
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from agents.errors import ConfigurationError
+from agents.rejections import Rejections
+
+Checks = Callable[[], Awaitable[dict[str, str | None]]]
+"""Gives, for each thing the agent depends on, why it cannot be used; None if it can."""
+
+
+def make_app(checks: Checks, registry: CollectorRegistry, rejections: Rejections) -> FastAPI:
+    """Return the operations app."""
+    app = FastAPI(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
+
+    @app.get("/health")
+    async def health() -> Response:
+        """200 while the process works."""
+        return _json({"status": "ok"})
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        """200 when measures get through, else 503; `checks` says why not."""
+        troubles = await checks()
+        is_ready = not any(troubles.values())
+        named = {name: trouble or "ok" for name, trouble in troubles.items()}
+        return _json({"ready": is_ready, "checks": named}, 200 if is_ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/rejected")
+    async def rejected() -> Response:
+        """The latest messages that could not be stored, newest first: time, topic, reason, detail, cut payload."""
+        return _json([asdict(rejection) for rejection in rejections.latest()])
+
+    return app
+
+
+class OpsServer(uvicorn.Server):
+    """uvicorn without its signal handlers: signals are the agent's business."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def make_server(app: FastAPI) -> OpsServer:
+    """Return a server for the app."""
+    return OpsServer(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the port of the operations app; `ConfigurationError` says which is taken and how to change it."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port} ({error.strerror}); set MEDINA_AGENT_PORT or MEDINA_HOST to another"
+        ) from error
+    return listener
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")

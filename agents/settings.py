@@ -1,0 +1,92 @@
+"""Settings of the agent, from the environment; see docs/operators.md."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agents.errors import ConfigurationError
+from agents.pseudonyms import KEY_BYTES
+
+_MQTT_PORT = 1883
+
+
+def _mqtt_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme == "mqtt" and parts.hostname and (parts.port or True)
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError("write it as mqtt://[user:password@]host[:port]")
+    return url
+
+
+def _http_url(url: str) -> str:
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ValueError("write it as http://host:port")
+    return url.rstrip("/")
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Sizes are in bytes, durations in seconds, counts are plain numbers."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDINA_", extra="ignore", populate_by_name=True)
+
+    mqtt_url: Annotated[str, AfterValidator(_mqtt_url)] = Field(
+        default=f"mqtt://127.0.0.1:{_MQTT_PORT}", validation_alias="MQTT_URL"
+    )
+    mqtt_client_id: str = Field(default="medina-agent", min_length=1, max_length=65535)
+    """The name of the session at the MQTT broker: must stay the same, and no other client may have it."""
+    broker_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:1026"
+    tenant: str = ""
+    devices: str = ""
+    """Device files, separated like PATH."""
+    pseudonym_key: str = Field(default="", repr=False)
+    pseudonym_key_file: Path | None = None
+    host: str = "127.0.0.1"
+    agent_port: int = Field(default=4041, ge=0, le=65535)
+    """Port of /health /ready /metrics /rejected; 0: any free one."""
+    batch_count: int = Field(default=300, ge=1, le=1000)
+    """Entities in one request to the context broker at the most."""
+    waiting_count: int = Field(default=20_000, ge=1)
+    """Messages that may wait for the context broker; beyond that the agent stops reading from the MQTT broker."""
+    rejected_count: int = Field(default=200, ge=1)
+    """Rejected messages kept at /rejected; the oldest go first."""
+
+    @property
+    def device_files(self) -> list[Path]:
+        """The device files."""
+        return [Path(name) for name in self.devices.split(os.pathsep) if name]
+
+    def key(self) -> bytes:
+        """Return the pseudonym key, empty when none is set; `ConfigurationError` when it cannot be used."""
+        key = self.pseudonym_key.encode()
+        if not key and self.pseudonym_key_file is not None:
+            try:
+                key = self.pseudonym_key_file.read_bytes().strip()
+            except OSError as error:
+                raise ConfigurationError(f"MEDINA_PSEUDONYM_KEY_FILE: {error}") from error
+        if 0 < len(key) < KEY_BYTES:
+            raise ConfigurationError(f"The pseudonym key is shorter than {KEY_BYTES} bytes")
+        return key
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment; `ConfigurationError` names each variable that is wrong, and why."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_lines(error))) from error
+
+
+def _lines(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0])
+        variable = name if name.isupper() else f"MEDINA_{name.upper()}"
+        lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+    return lines
