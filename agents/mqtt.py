@@ -204,6 +204,7 @@ class Southbound:
 
     def close(self) -> None:
         """Send what is left to send and say goodbye; the session stays at the MQTT broker."""
+        self.trouble = "stopped"
         # Not left to a cancellation: up to Python 3.11 wait_for() swallows one that comes together with its result.
         self._closed = True
         if self._descriptor is not None:
