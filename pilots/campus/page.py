@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -76,7 +77,7 @@ class ZoneTile:
     """The card of one zone."""
 
     def __init__(self, name: str) -> None:
-        with _div("card zone").props(f"data-zone={name}") as self._card:
+        with _div("card zone").props(f"data-zone={quote(name)}") as self._card:
             with _div("zone-top"):
                 self._name = ui.label().classes("zone-name")
                 self._state = ui.label().classes("chip zone-state")
@@ -97,7 +98,7 @@ class ZoneTile:
         self._sensor.set_text(card.sensor)
         self._bar.classes(replace="bar none" if card.share is None else "bar")
         share = 0.0 if card.share is None else card.share
-        self._state.set_text(f"{share:.0%}")
+        self._state.set_text(f"{100 * share:.0f} %")
         self._fill.style(replace=f"width: {min(share, 1.0):.1%}")
 
 

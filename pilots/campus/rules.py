@@ -146,8 +146,8 @@ def _overcrowding(occupancies: Mapping[str, Occupancy], zones: Mapping[str, Zone
     """The text names the limit that was passed and no number of people, so that it changes only with the level."""
     for id_, people in occupancies.items():
         if people.level != "normal":
-            limit, severity = ("full", "high") if people.level == "full" else ("above 80 % of its capacity", "medium")
-            description = f"{zones[id_].name} is {limit} ({people.capacity} people)"
+            limit, severity = ("full", "high") if people.level == "full" else ("filling up", "medium")
+            description = f"{zones[id_].name} is {limit} (capacity {people.capacity})"
             yield Alert(*_CROWD, severity, id_, description, now)
 
 

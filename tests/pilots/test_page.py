@@ -158,7 +158,7 @@ def test_crowding_opens_an_alert_and_its_end_closes_it(campus: CampusStack, page
     )
     tile, alerts = page.locator("[data-zone=annex]"), page.locator("[data-part=alerts]")
     expect(tile).to_have_class(re.compile(r"\bfull\b"))
-    expect(alerts).to_contain_text("Annex is full (1 people)")
+    expect(alerts).to_contain_text("Annex is full (capacity 1)")
 
     later = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     upsert(
