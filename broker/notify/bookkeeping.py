@@ -7,8 +7,8 @@ import structlog
 from broker.errors import StorageUnavailable
 from broker.storage.mongo_deliveries import Booking, MongoDeliveries
 
-_REST_S = 0.02
-"""Pause between writes: a lone attempt is booked at once, thousands a second cost fifty writes."""
+_REST_S = 0.05
+"""Pause between writes: a lone attempt is booked at once, thousands a second cost twenty writes."""
 
 log = structlog.get_logger(__name__)
 

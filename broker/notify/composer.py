@@ -6,7 +6,7 @@ before one which it is already in: so the order per entity is that of the change
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from uuid import UUID, uuid5
+from hashlib import blake2b
 
 import orjson
 
@@ -16,8 +16,6 @@ from broker.storage.mongo_deliveries import Row
 from ngsi.changes import Change
 from ngsi.entity import Entity
 from ngsi.notification import View, changed_entity, deleted_entity
-
-_NAMESPACE = UUID("6a1f0c52-7c0b-5d0e-9c39-3f1b8f1d2a77")
 
 
 @dataclass(slots=True)
@@ -80,7 +78,7 @@ def _row(group: _Group, now: str) -> Row:
     sequence = states[0].sequence
     # The id tells the events that it stems from: the same after a restart, another if the batch was cut differently.
     origin = " ".join([f"{state.entity.id} {state.sequence}" for state in states])
-    notification = str(uuid5(_NAMESPACE, f"{subscriber.tenant} {subscriber.id} {origin}"))
+    notification = _uuid(f"{subscriber.tenant} {subscriber.id} {origin}")
     body = b"".join(
         (
             b'{"id":"urn:ngsi-ld:Notification:',
@@ -94,6 +92,12 @@ def _row(group: _Group, now: str) -> Row:
     )
     entities = [state.entity.id for state in states]
     return Row(subscriber.id, sequence, notification, entities, now, body, subscriber.link)
+
+
+def _uuid(origin: str) -> str:
+    """A UUID of version 8 (RFC 9562: made from what its maker chooses) that is the same for the same origin."""
+    digest = blake2b(origin.encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
 
 
 def _watched_deletions(subscriber: Subscriber, state: State) -> Collection[str] | None:

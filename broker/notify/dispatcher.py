@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from broker.errors import StorageUnavailable
-from broker.notify import metrics
+from broker.notify import load, metrics
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
 from broker.notify.lane import Lane, Services
@@ -13,6 +13,11 @@ from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber
 
 _SWEEP_S = 0.5
+_PACE_S = 0.02
+_PACE_ALONE_S = 0.1
+_BRISK_PER_S = 300
+_IN_USE_S = 10.0
+_SATURATED = 0.8
 _POLL_S = 0.02
 
 log = structlog.get_logger(__name__)
@@ -32,6 +37,7 @@ class Dispatcher:
         self._endpoints: dict[str, Endpoint] = {}
         self._users: dict[str, int] = {}
         self._with_backlog: set[tuple[str, str]] = set()
+        self._crowded: set[Endpoint] = set()
         self._is_released = False
 
     def expect_backlog(self, tenant: str, subscription: str) -> None:
@@ -64,9 +70,28 @@ class Dispatcher:
         """Sends a notification on its way; returns at once."""
         lane = self._lanes.get((subscriber.tenant, subscriber.id)) or self._open(subscriber, has_backlog=False)
         lane.offer(delivery)
+        if lane.endpoint.is_crowded:
+            self._crowded.add(lane.endpoint)
 
-    async def room(self) -> None:
-        """Waits while more is on its way to the backlog than memory should hold."""
+    async def pace(self) -> None:
+        """Holds the feed up while its events are better off where they are, in MongoDB's log, than in the backlog.
+
+        That is so when this process itself is the bottleneck: it wants a processor all the time. And when receivers are
+        but they work briskly, and no other one has to wait for them. Otherwise what does not fit into the queue of a
+        slow receiver goes to the backlog, which takes more work but lets the feed go on for all others. Waits in any
+        case while more is on its way to the backlog than memory should hold.
+        """
+        while crowded := [endpoint for endpoint in self._crowded if endpoint.is_crowded]:
+            is_alone = self._all_in_use_are(crowded)
+            window_s = _PACE_ALONE_S if is_alone else _PACE_S
+            started = load.mark()
+            finished_count = sum(endpoint.finished_count for endpoint in crowded)
+            await asyncio.sleep(window_s)
+            finished_count = sum(endpoint.finished_count for endpoint in crowded) - finished_count
+            is_brisk = finished_count >= _BRISK_PER_S * window_s
+            if load.busy_since(started) < _SATURATED and not (is_alone and is_brisk):
+                break
+        self._crowded.clear()
         await self._services.backlog.room()
 
     def release(self) -> None:
@@ -78,13 +103,16 @@ class Dispatcher:
             lane.drain()
 
     async def sweep(self) -> None:
-        """Keeps slow endpoints from holding up the position in the feed, for ever; also measures."""
+        """Keeps slow receivers from holding up the position in the feed, for ever; also measures."""
         while True:
+            finished_counts = {endpoint: endpoint.finished_count for endpoint in self._endpoints.values()}
             await asyncio.sleep(_SWEEP_S)
             queued_before_s = asyncio.get_running_loop().time() - self._settings.wait_s
             for lane in list(self._lanes.values()):
                 if lane.is_busy and lane.is_direct:
-                    lane.relieve(queued_before_s)
+                    before = finished_counts.get(lane.endpoint, 0)
+                    if lane.endpoint.finished_count - before < _BRISK_PER_S * _SWEEP_S:
+                        lane.relieve(queued_before_s)
             metrics.ENDPOINTS_WAITING.set(sum(endpoint.waiting_count for endpoint in self._endpoints.values()))
             metrics.LANES_STORED.set(sum(not lane.is_direct for lane in self._lanes.values()))
 
@@ -108,6 +136,10 @@ class Dispatcher:
             await asyncio.sleep(_POLL_S)
         for endpoint in self._endpoints.values():
             await endpoint.stop()
+
+    def _all_in_use_are(self, crowded: list[Endpoint]) -> bool:
+        used_after_s = asyncio.get_running_loop().time() - _IN_USE_S
+        return all(endpoint in crowded for endpoint in self._endpoints.values() if endpoint.used_at_s > used_after_s)
 
     def _open(self, subscriber: Subscriber, *, has_backlog: bool) -> Lane:
         endpoint = self._endpoint(subscriber.endpoint["uri"])

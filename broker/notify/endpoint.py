@@ -30,11 +30,18 @@ class Endpoint:
         self._workers: set[asyncio.Task[None]] = set()
         self.waiting_count = 0
         self.waiting_bytes = 0
+        self.finished_count = 0
+        self.used_at_s = 0.0
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
         return not self.waiting_count and not self._workers
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more than half of what may wait here does."""
+        return 2 * self.waiting_count > self._queue_count or 2 * self.waiting_bytes > self._queue_bytes
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether one more notification of this size may wait here."""
@@ -44,6 +51,7 @@ class Endpoint:
 
     def admit(self, delivery: Delivery) -> None:
         """A notification waits here from now on, whether it may start or not."""
+        self.used_at_s = delivery.queued_at_s
         self.waiting_count += 1
         self.waiting_bytes += len(delivery.row.body)
 
@@ -72,3 +80,4 @@ class Endpoint:
             sender, delivery = self._ready.popleft()
             if not delivery.is_withdrawn:
                 await sender.attempt(delivery)
+                self.finished_count += 1

@@ -31,7 +31,7 @@ from broker.storage.mongo_deliveries import MongoDeliveries
 from ngsi.datetimes import parse as moment
 from ngsi.datetimes import system_text
 
-_PAGE_COUNT = 64
+_PAGE_COUNT = 256
 _HELD_MAX = 200
 _STORAGE_RETRY_S = 1.0
 
@@ -253,11 +253,11 @@ class Lane:
         subscriber = self.subscriber
         self._held = []
         await self._services.backlog.flush()
-        rows = await self._services.deliveries.oldest(subscriber.tenant, subscriber.id, limit)
+        rows, are_all = await self._services.deliveries.oldest(subscriber.tenant, subscriber.id, limit)
         if rows and await self._bury_old(rows[0].at):
             self._store_held()
             return
-        is_last = len(rows) < limit and self._held is not None
+        is_last = are_all and self._held is not None
         if not is_last:
             self._store_held()
         held, self._held = self._held, None

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ngsi import pattern, selection
+from ngsi import selection
 from ngsi.changes import Change
 from ngsi.entity import Entity
+from ngsi.pattern import Pattern
+from ngsi.pattern import parse as parse_pattern
 from ngsi.subscription import DEFAULT_TRIGGERS
 
 ENTITY_CREATED, ENTITY_DELETED, ATTRIBUTE_CREATED, ATTRIBUTE_UPDATED, ATTRIBUTE_DELETED = 1, 2, 4, 8, 16
@@ -34,7 +36,7 @@ class Selector:
 
     types: selection.Alternatives
     ids: frozenset[str] | None = None
-    pattern: pattern.Pattern | None = None
+    pattern: Pattern | None = None
 
     def selects(self, entity: Entity) -> bool:
         """Whether the entity is one of those."""
@@ -141,16 +143,16 @@ class _Patterns:
     """The idPatterns of one type, by the literal text that an id must begin with."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[str, dict[pattern.Pattern, _Entry]] = {}
+        self._by_prefix: dict[str, dict[Pattern, _Entry]] = {}
         self._lengths: list[int] = []
         self._remembered: dict[str, list[_Entry]] = {}
 
-    def add(self, wanted: pattern.Pattern, criteria: Criteria) -> None:
+    def add(self, wanted: Pattern, criteria: Criteria) -> None:
         entries = self._by_prefix.setdefault(literal_prefix(wanted.source), {})
         entries.setdefault(wanted, _Entry()).add(criteria)
         self._changed()
 
-    def remove(self, wanted: pattern.Pattern, criteria: Criteria) -> bool:
+    def remove(self, wanted: Pattern, criteria: Criteria) -> bool:
         prefix = literal_prefix(wanted.source)
         entries = self._by_prefix.get(prefix, {})
         if wanted in entries and entries[wanted].remove(criteria):
@@ -292,7 +294,7 @@ def _selector(item: Mapping[str, Any]) -> Selector:
     if ids is not None:
         return Selector(types, frozenset(ids if isinstance(ids, list) else [ids]))
     source = item.get("idPattern")
-    return Selector(types, None, None if source is None else pattern.parse(source))
+    return Selector(types, None, None if source is None else parse_pattern(source))
 
 
 def _index_types(selector: Selector) -> set[str]:

@@ -78,7 +78,7 @@ class Notifier:
                 metrics.LAG_MS.set(batch.lag_ms)
             if batch.caught_up:
                 self._dispatcher.release()
-            await self._dispatcher.room()
+            await self._dispatcher.pace()
 
     async def keep_position(self) -> None:
         """Stores the position that was reached, at most every 200 ms and rarely while nothing happens; for ever."""

@@ -1,6 +1,7 @@
 """The notifier as a process: its parts put together, started, watched and stopped."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -54,6 +55,9 @@ async def run() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # The many objects of a batch die with it, by reference counting; looking for cycles among them takes a fifth of
+    # the time (measured at 4,000 notifications/s).
+    gc.set_threshold(20_000, 20, 50)
     async with running_notifier(settings, DeliverySettings()) as running:
         server = make_server(make_app(running.checks))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from broker.errors import StorageUnavailable
 
 _DUPLICATE = 11000
+_READ_BYTES_MAX = 4_000_000
 _Operation = InsertOne[dict[str, Any]] | DeleteOne
 
 
@@ -72,14 +73,20 @@ class MongoDeliveries:
         except PyMongoError as exc:
             raise StorageUnavailable(f"Deliveries could not be stored: {exc}") from exc
 
-    async def oldest(self, tenant: str, subscription: str, limit: int) -> list[Row]:
-        """The oldest pending rows of a subscription, in order."""
+    async def oldest(self, tenant: str, subscription: str, limit: int) -> tuple[list[Row], bool]:
+        """The oldest pending rows of a subscription in order, some megabytes at the most; and whether these are all."""
         wanted = {"subscription": subscription, "state": "pending"}
+        rows: list[Row] = []
+        size_bytes = 0
         try:
-            found = await self._collection(tenant).find(wanted).sort("sequence", 1).limit(limit).to_list()
+            async for document in self._collection(tenant).find(wanted).sort("sequence", 1).limit(limit):
+                rows.append(_row(document))
+                size_bytes += len(rows[-1].body)
+                if size_bytes > _READ_BYTES_MAX:
+                    return rows, False
         except PyMongoError as exc:
             raise StorageUnavailable(f"Deliveries could not be read: {exc}") from exc
-        return [_row(document) for document in found]
+        return rows, len(rows) < limit
 
     async def bury(self, tenant: str, subscription: str, older_than: str, now: str, error: str) -> int:
         """Makes dead letters of the subscription's rows made before a time; how many."""

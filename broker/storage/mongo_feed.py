@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Literal
 
 import structlog
@@ -24,6 +25,9 @@ Position = Mapping[str, Any]
 
 _BATCH_COUNT = 500
 _AWAIT_MS = 1000
+_DRIP_COUNT = 20
+_DRIP_WITHIN_S = 0.004
+_GATHER_S = 0.001
 _RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 # InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: the position is of no use any more.
 _LOST_CODES = frozenset({260, 280, 286})
@@ -83,6 +87,7 @@ class MongoFeed:
         self._position: Position | None = None
         self._present = ""
         self._first: list[dict[str, Any]] = []
+        self._comes_in_drips = False
         self.lost_count = 0
         self.connected = False
 
@@ -205,12 +210,17 @@ class MongoFeed:
             written, self._first = self._first, []
             position: Position = written[-1]["_id"]
         else:
+            if self._comes_in_drips:
+                await asyncio.sleep(_GATHER_S)
+            asked_at_s = monotonic()
             command = {"getMore": self._cursor_id, "collection": "$cmd.aggregate", "batchSize": _BATCH_COUNT}
             command["maxTimeMS"] = _AWAIT_MS
             answer = await self._client.admin.command(command, session=self._session)
             cursor = answer["cursor"]
             written, position = cursor["nextBatch"], cursor["postBatchResumeToken"]
             self._cursor_id = cursor["id"]
+            # A round trip costs more than an event: let a few gather when they come one by one in quick succession.
+            self._comes_in_drips = 0 < len(written) < _DRIP_COUNT and monotonic() - asked_at_s < _DRIP_WITHIN_S
         self._position = position
         prefix_length = len(self._prefix) + 1
         return Batch(
