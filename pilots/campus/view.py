@@ -13,6 +13,7 @@ from pilots.campus.site import SITE_TIME
 from pilots.campus.state import CampusState
 
 ROWS: Final = 10
+NBSP: Final = "\u00a0"
 CLOSED_ALERTS_STAY: Final = timedelta(minutes=15)
 KINDS: Final = {"ThermalCamera": "thermal camera", "BadgeReader": "badge reader", "Device": "zone sensor"}
 SEVERITIES: Final = ("critical", "high", "medium", "low", "informational")
@@ -129,7 +130,7 @@ def _zone_card(zone: Zone, people: rules.Occupancy, has_readers: bool, now: date
         number = "?" if counted is None else str(counted)
         return ZoneCard(zone.name, number, "seen by the sensor", "normal", None, _air(zone), heard)
     if counted is not None:
-        heard += f", sees {counted}"
+        heard += f", sees{NBSP}{counted}"
     rooms = people.inside - people.here
     caption = f"of {people.capacity}" if people.capacity else "by badge"
     if rooms:
@@ -140,9 +141,9 @@ def _zone_card(zone: Zone, people: rules.Occupancy, has_readers: bool, now: date
 def _air(zone: Zone) -> str:
     parts = []
     if zone.celsius is not None:
-        parts.append(f"{zone.celsius:.1f} °C")
+        parts.append(f"{zone.celsius:.1f}{NBSP}°C")
     if zone.co2_ppm is not None:
-        parts.append(f"{zone.co2_ppm:.0f} ppm CO₂")
+        parts.append(f"{zone.co2_ppm:.0f}{NBSP}ppm{NBSP}CO₂")
     return " · ".join(parts)
 
 

@@ -11,7 +11,7 @@ from pilots.campus.connection import Connection
 from pilots.campus.model import zone_entity
 from pilots.campus.site import site_zones, zone_id
 from pilots.campus.state import CampusState
-from pilots.campus.view import ago, view
+from pilots.campus.view import NBSP, ago, view
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOLDER = "5f0c3a9e1b7d42688c1f0a5be3d97a14"
@@ -63,7 +63,7 @@ def test_a_zone_without_readers_shows_its_sensor(state: CampusState, connection:
     assert view(state, connection, NOON).zones["gate"].people == "?"
     state.take(entity("Zone", "gate", name=value("Gate"), peopleCount=value(4), temperature=value(19.26)))
     gate = view(state, connection, NOON + timedelta(seconds=7)).zones["gate"]
-    assert (gate.people, gate.air, gate.sensor) == ("4", "19.3 °C", "Sensor 7 s ago")
+    assert (gate.people, gate.air, gate.sensor) == ("4", f"19.3{NBSP}°C", "Sensor 7 s ago")
 
 
 def test_no_pseudonym_is_shown(state: CampusState, connection: Connection) -> None:

@@ -96,8 +96,8 @@ def _stays(person: Person, rng: Random) -> Iterator[_Stay]:
     """Wishes of an employee, most important first; inner doors do not open for visitors."""
     if person.category == "visitor":
         return
-    if rng.random() < 0.85:
-        lunch = _within(rng.gauss(5.7, 0.3), 4.9, 6.6) * HOUR_S
+    if rng.random() < 0.8:
+        lunch = _within(rng.gauss(5.7, 0.4), 4.9, 6.6) * HOUR_S
         yield _Stay("cafeteria", lunch, lunch + rng.uniform(25, 45) * 60)
     if person.workplace == "lab":
         yield _Stay("lab", 0.0, 5.0 * HOUR_S + rng.uniform(0, 900))
