@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.scenario import WARM_UP_S, Outcome, Scenario, http_load
-from tests.bench.scenarios.update import SCRIPT
+from tests.bench.scenarios.update import script
 from tests.end_to_end.city import City
 from tests.waiting import until_sync
 
@@ -15,7 +15,7 @@ def run(city: City, seconds: float) -> Outcome:
     subscription = city.subscribe("ThermalCamera")
     city.record.clear()
     try:
-        answered = http_load(city, SCRIPT, seconds)
+        answered = http_load(city, script(), seconds)
         updates = answered.requests - answered.failed
         lost = _lost(city, updates)
     finally:
