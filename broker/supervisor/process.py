@@ -65,11 +65,11 @@ class Member:
             recent_ends = 1 if lived_s > self.STEADY_AFTER_S else recent_ends + 1
             self.reason = f"{_ended(code)}, is being restarted"
             if not self._has_been_ready and (code == CONFIGURATION_ERROR or recent_ends >= STARTS_BEFORE_GIVING_UP):
-                self.failure = RoleFailed(f"The {self.role.title} did not start: {_ended(code)}.{self._last_line()}")
+                self.failure = RoleFailed(f"{self.role.title} did not start: {_ended(code)}.{self._last_line()}")
                 return
             pause_s = pause_before_restart_s(recent_ends)
             self._say(
-                f"The {self.role.title} {_ended(code)} after {lived_s:.0f} s and is started again in {pause_s:g} s."
+                f"{self.role.title} {_ended(code)} after {lived_s:.0f} s and is started again in {pause_s:g} s."
                 f"{self._last_line()}"
             )
             await self._pause(pause_s)
@@ -123,7 +123,7 @@ class Member:
         self._signal(signal.SIGTERM)
         done, _ = await asyncio.wait([self._task], timeout=self.role.stop_within_s)
         if not done:
-            self._say(f"The {self.role.title} did not stop within {self.role.stop_within_s:g} s and is killed.")
+            self._say(f"{self.role.title} did not stop within {self.role.stop_within_s:g} s and is killed.")
             self._signal(signal.SIGKILL)
             await self._task
         self.reason = "has stopped"
