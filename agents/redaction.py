@@ -1,13 +1,14 @@
 """What of a refused payload may be looked at.
 
-Payloads of profiles that bear identity are shown as their structure, with the values of plain fields only; names of
-fields that the profile does not know are hidden too, since a broken message may carry anything there. What cannot be
-parsed is told by its length and a keyed fingerprint. Other payloads are cut.
+Payloads of profiles that bear identity are shown as their structure: which known fields there are and of what type, no
+value at all, since a broken message may carry anything anywhere. Names of fields that the profile does not know are
+hidden for the same reason. What cannot be parsed is told by its length and a keyed fingerprint. Other payloads are cut.
 """
 
 import orjson
 
 from agents.profile import Profile
+from agents.protocols.base import json_type
 from agents.pseudonyms import Pseudonyms
 
 SHOWN_CHARACTERS = 200
@@ -36,20 +37,14 @@ def _masked(payload: bytes, profile: Profile | None, pseudonyms: Pseudonyms) -> 
         body = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return unseen
-    plain = frozenset(profile.fields.plain)
-    return orjson.dumps(_structure(body, plain, plain | set(profile.fields.sensitive) | _STRUCTURE, 0)).decode()
+    return orjson.dumps(_structure(body, profile.allowed | _STRUCTURE, 0)).decode()
 
 
-def _structure(value: object, plain: frozenset[str], known: frozenset[str], depth: int) -> object:
+def _structure(value: object, known: frozenset[str], depth: int) -> object:
     if depth == _SHOWN_DEPTH:
         return _HIDDEN
     if isinstance(value, list):
-        return [_structure(item, plain, known, depth + 1) for item in value[:_SHOWN_ITEMS]]
-    if not isinstance(value, dict):
-        return _HIDDEN
-    return {
-        (name if name in known else _HIDDEN): (
-            item if name in plain and not isinstance(item, dict | list) else _structure(item, plain, known, depth + 1)
-        )
-        for name, item in value.items()
-    }
+        return [_structure(item, known, depth + 1) for item in value[:_SHOWN_ITEMS]]
+    if isinstance(value, dict):
+        return {name if name in known else _HIDDEN: _structure(value[name], known, depth + 1) for name in value}
+    return f"text of {len(value)}" if isinstance(value, str) else json_type(value)

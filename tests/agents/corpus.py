@@ -1,0 +1,67 @@
+"""The corpus: messages as devices send them, each with the entities it makes or the reason why it makes none.
+
+A file holds `topic`, one of `payload` (JSON), `payload_text` and `payload_hex`, and either `entities` or `reason` and
+`detail`. All are received at `RECEIVED_AT` by an agent with the devices of the campus and `open-devices.toml`.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agents.conversion import Converter
+from agents.profile import BUNDLED, Profile, load_profiles
+from agents.pseudonyms import Pseudonyms
+from agents.registry import load_registry
+from agents.routing import Router
+
+FOLDER = Path(__file__).parent.parent / "corpus"
+DEVICE_FILES = (
+    Path(__file__).parent.parent.parent / "pilots" / "campus" / "devices.toml",
+    FOLDER / "open-devices.toml",
+)
+RECEIVED_AT = datetime(2026, 4, 2, 8, 0, 5, tzinfo=UTC)
+PSEUDONYMS = Pseudonyms(b"key of the corpus")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One message and what is to come of it."""
+
+    name: str
+    protocol: str
+    topic: str
+    payload: bytes
+    entities: list[dict[str, Any]] | None
+    refusal: tuple[str, str] | None
+    """Reason and detail."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def read_case(path: Path) -> Case:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if "payload_hex" in content:
+        payload = bytes.fromhex(content["payload_hex"])
+    else:
+        payload = content.get("payload_text", json.dumps(content.get("payload"))).encode()
+    refusal = (content["reason"], content["detail"]) if "reason" in content else None
+    name = f"{path.parent.parent.name}/{path.parent.name}/{path.stem}"
+    return Case(name, path.parent.parent.name, content["topic"], payload, content.get("entities"), refusal)
+
+
+CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*/*.json"))]
+PROFILES: dict[str, Profile] = load_profiles(BUNDLED)
+
+
+def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
+    """A converter that has seen nothing yet."""
+    return Converter(Router(PROFILES.values()), load_registry(DEVICE_FILES, PROFILES), pseudonyms)
+
+
+def converted(case: Case) -> list[dict[str, Any]]:
+    """The entities a fresh agent makes of a case."""
+    fragments = new_converter().convert(case.topic, case.payload, RECEIVED_AT)
+    return [json.loads(fragment.body) for fragment in fragments]

@@ -1,0 +1,54 @@
+from collections import Counter
+
+import pytest
+
+from agents.errors import MeasureError
+from agents.protocols import PROTOCOLS
+from tests.agents.corpus import CASES, RECEIVED_AT, Case, converted, new_converter
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.entities is not None], ids=str)
+def test_valid_payload_makes_the_entities_beside_it(case: Case) -> None:
+    assert converted(case) == case.entities
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.refusal is not None], ids=str)
+def test_invalid_payload_is_refused_with_the_reason_beside_it(case: Case) -> None:
+    with pytest.raises(MeasureError) as caught:
+        converted(case)
+    assert (caught.value.reason, str(caught.value)) == case.refusal
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.entities is not None], ids=str)
+def test_the_same_message_twice_makes_the_same_fragments(case: Case) -> None:
+    converter = new_converter()
+    first = converter.convert(case.topic, case.payload, RECEIVED_AT)
+    second = converter.convert(case.topic, case.payload, RECEIVED_AT)
+    missing = [fragment for fragment in first if fragment not in second]
+    # Of an array's measures all but the newest are old news about the device itself when they come again.
+    assert all(b"dateLastValueReported" in fragment.body for fragment in missing)
+    assert [fragment for fragment in second if fragment not in first] == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.entities], ids=str)
+def test_everything_measured_says_when(case: Case) -> None:
+    for entity in case.entities or []:
+        unchanging = {"id", "type"} | ({"zone", "expectedInterval"} if "dateLastValueReported" in entity else set())
+        assert [name for name in entity if name not in unchanging and "observedAt" not in entity[name]] == []
+
+
+def test_each_protocol_has_five_valid_and_five_invalid_payloads() -> None:
+    counts = Counter((case.protocol, case.refusal is None) for case in CASES)
+    assert {(protocol, valid) for protocol in PROTOCOLS for valid in (True, False)} == {
+        key for key, count in counts.items() if count >= 5
+    }
+
+
+def test_garbage_between_two_good_messages_changes_neither() -> None:
+    good = next(case for case in CASES if case.name == "iotagent_json/valid/object-with-time")
+    for bad in (case for case in CASES if case.refusal is not None):
+        converter = new_converter()
+        before = converter.convert(good.topic, good.payload, RECEIVED_AT)
+        with pytest.raises(MeasureError):
+            converter.convert(bad.topic, bad.payload, RECEIVED_AT)
+        assert converter.convert(good.topic, good.payload, RECEIVED_AT) == before

@@ -1,0 +1,52 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import WrongShape
+from agents.pseudonyms import Pseudonyms
+
+NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
+KEY = b"0123456789abcdef"
+
+
+def test_stands_for_one_badge_purpose_and_day() -> None:
+    make = Pseudonyms(KEY)
+    same = make.of(8165538, "access", NOON)
+    assert same == make.of("8165538", "access", NOON + timedelta(hours=11))
+    others = {
+        make.of(8165539, "access", NOON),
+        make.of(8165538, "tracing", NOON),
+        make.of(8165538, "access", NOON + timedelta(days=1)),
+        Pseudonyms(KEY, "settat").of(8165538, "access", NOON),
+        Pseudonyms(b"fedcba9876543210").of(8165538, "access", NOON),
+    }
+    assert same not in others
+    assert len(others) == 5
+
+
+def test_spelling_of_a_card_does_not_matter() -> None:
+    make = Pseudonyms(KEY)
+    assert (
+        len({make.of(card, "access", NOON) for card in ("40:a0:83:80", "40A08380", "40-a0-83-80", " 40a0 8380")}) == 1
+    )
+
+
+@given(st.tuples(st.text(min_size=1), st.text()), st.tuples(st.text(min_size=1), st.text()))
+def test_different_inputs_have_different_pseudonyms(first: tuple[str, str], second: tuple[str, str]) -> None:
+    make = Pseudonyms(KEY)
+
+    def plain(card: str) -> str:
+        return card.translate(str.maketrans("", "", " :-")).lower()
+
+    if not plain(first[0]) or not plain(second[0]):
+        return
+    alike = (plain(first[0]), first[1]) == (plain(second[0]), second[1])
+    assert (make.of(first[0], first[1], NOON) == make.of(second[0], second[1], NOON)) == alike
+
+
+@pytest.mark.parametrize("badge", [None, True, 1.5, "", ":-", [1], {"number": 1}])
+def test_what_is_no_badge_has_none(badge: object) -> None:
+    with pytest.raises(WrongShape):
+        Pseudonyms(KEY).of(badge, "access", NOON)
