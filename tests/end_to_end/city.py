@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,17 @@ class City:
         process = Process(name, command, {}, self.folder, lambda: True)
         process.start(wait=False)
         return process
+
+
+@contextmanager
+def running(city: City, name: str, settings: dict[str, str]) -> Iterator[Process]:
+    """A further context API of the city, with settings of its own, while the block runs."""
+    process = city.role("broker", name, settings)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.end()
 
 
 def published(publisher: Process, within_s: float) -> dict[str, float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
 
-from tests.end_to_end.city import City, request
+from tests.end_to_end.city import City, request, running
 from tests.end_to_end.crowd import Call, answers
 from tests.end_to_end.process import Process
 from tests.waiting import until
@@ -34,17 +33,6 @@ def second(city: City) -> Iterator[Process]:
     """Another context API on the same database."""
     with running(city, "second", {}) as process:
         yield process
-
-
-@contextmanager
-def running(city: City, name: str, settings: dict[str, str]) -> Iterator[Process]:
-    """A further context API of the city, with settings of its own, while the block runs."""
-    process = city.role("broker", name, settings)
-    process.start()
-    try:
-        yield process
-    finally:
-        process.end()
 
 
 def number(value: int) -> dict[str, object]:
