@@ -9,9 +9,9 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
-from broker.api import batch, entities, later, subscriptions
+from broker.api import attributes, batch, consumption, entities, later, subscriptions
 from broker.api.openapi import openapi
-from broker.api.routing import NgsiLdApi
+from broker.api.routing import NgsiLdApi, merged
 from broker.contexts import Contexts, preloaded
 from broker.errors import StorageError
 from broker.services import Services
@@ -21,8 +21,11 @@ from broker.tenants import Tenants
 from ngsi.datetimes import system_text
 from ngsi.vocabulary import SPECIFICATION
 
-# The hot ones first: they are looked through in this order.
-RESOURCES = [*entities.RESOURCES, *batch.RESOURCES, *subscriptions.RESOURCES, *later.RESOURCES]
+RESOURCES = merged(
+    resource
+    for family in (consumption, entities, attributes, batch, subscriptions, later)
+    for resource in family.RESOURCES
+)
 
 
 class ContextApi(FastAPI):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from broker.api.exchange import Request
+from ngsi import selection
 from ngsi.errors import BadRequestData, InvalidRequest, TooManyResults
 from ngsi.names import is_name, is_uri, show
 from ngsi.representation import Form
@@ -105,3 +106,8 @@ def _members(request: Request, names: list[str] | None) -> frozenset[str] | None
     if names is None:
         return None
     return frozenset(name if name in _PLAIN_MEMBERS else request.context.expand(name) for name in names)
+
+
+def selected_types(request: Request, expression: str) -> selection.Alternatives:
+    """The alternatives of an entity type selection (clause 4.17), with the names of the request's @context."""
+    return selection.alternatives(selection.expand(expression, request.context))

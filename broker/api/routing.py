@@ -6,7 +6,7 @@ Every request goes the same way (clauses 6.3.2 to 6.3.6): method known (405), le
 
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -60,6 +60,14 @@ class Resource:
     def segments(self) -> list[str]:
         """The steps of the template."""
         return self.path.strip("/").split("/")
+
+
+def merged(resources: Iterable[Resource]) -> list[Resource]:
+    """One resource for each path: several modules can contribute operations to it."""
+    operations: dict[str, dict[str, Operation]] = {}
+    for resource in resources:
+        operations.setdefault(resource.path, {}).update(resource.operations)
+    return [Resource(path, methods) for path, methods in operations.items()]
 
 
 class NgsiLdApi:

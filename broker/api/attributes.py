@@ -1,0 +1,91 @@
+"""Attributes of an entity: /entities/{entityId}/attrs and below (clauses 5.6.2 to 5.6.5 and 5.6.19, 6.6 and 6.7)."""
+
+from functools import partial
+
+from broker.api.answers import NO_CONTENT, update_result
+from broker.api.exchange import Answer, Request
+from broker.api.parameters import attribute_key, entity_id, options
+from broker.api.routing import Operation, Resource, not_offered
+from broker.api.writing import GATED, read_object, write
+from ngsi import patch
+from ngsi.document import read_fragment
+from ngsi.errors import BadRequestData
+from ngsi.names import is_uri, show
+from ngsi.vocabulary import NO_DATASET
+
+
+async def append_attributes(request: Request) -> Answer:
+    """Add attributes to an entity; those it has are replaced, or with `options=noOverwrite` left as they are.
+
+    204 when every attribute was written, else 207 with what was and what was not.
+    """
+    known = entity_id(request)
+    overwrite = "noOverwrite" not in options(request, {"noOverwrite"})
+    fragment = read_fragment(read_object(request), request.context, nulls=False)
+    change = partial(patch.append_attributes, fragment, overwrite, entity_id=known)
+    return update_result(await write(request, known, change))
+
+
+async def update_attributes(request: Request) -> Answer:
+    """Update attributes of an entity: replaced or added, or deleted by the value urn:ngsi-ld:null.
+
+    204 when every attribute was written, else 207 with what was and what was not.
+    """
+    known = entity_id(request)
+    fragment = read_fragment(read_object(request), request.context, nulls=True)
+    change = partial(patch.update_attributes, fragment, entity_id=known)
+    return update_result(await write(request, known, change))
+
+
+async def delete_attribute(request: Request) -> Answer:
+    """Delete an attribute of an entity: the default instance, the one of `datasetId`, or with `deleteAll=true` all."""
+    known = entity_id(request)
+    dataset_id = request.parameters.get("datasetId", NO_DATASET)
+    if dataset_id != NO_DATASET and not is_uri(dataset_id):
+        raise BadRequestData(f"datasetId={show(dataset_id)} is not a URI")
+    change = partial(
+        patch.delete_attribute, attribute_key(request), dataset_id, request.flag("deleteAll"), entity_id=known
+    )
+    await write(request, known, change)
+    return NO_CONTENT
+
+
+_WRITTEN = {204: "Done", 207: "Partly done: see updated and notUpdated", 404: "No such entity"}
+
+RESOURCES = [
+    Resource(
+        "/ngsi-ld/v1/entities/{entityId}/attrs",
+        {
+            "PATCH": Operation(
+                "updateAttributes",
+                "5.6.2",
+                update_attributes,
+                parameters=GATED,
+                body="EntityFragment",
+                answers=_WRITTEN,
+            ),
+            "POST": Operation(
+                "appendAttributes",
+                "5.6.3",
+                append_attributes,
+                parameters=GATED | {"options"},
+                body="EntityFragment",
+                answers=_WRITTEN,
+            ),
+        },
+    ),
+    Resource(
+        "/ngsi-ld/v1/entities/{entityId}/attrs/{attributeName}",
+        {
+            "DELETE": Operation(
+                "deleteAttribute",
+                "5.6.5",
+                delete_attribute,
+                parameters=GATED | {"datasetId", "deleteAll"},
+                answers={204: "Deleted", 404: "No such entity or attribute"},
+            ),
+            "PATCH": Operation("updateAttribute", "5.6.4", not_offered, parameters=GATED),
+            "PUT": Operation("replaceAttribute", "5.6.19", not_offered, parameters=GATED),
+        },
+    ),
+]
