@@ -4,12 +4,16 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 INTERVAL_S = 0.02
 
 
+@overload
+async def until(condition: Callable[[], Awaitable[T]], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T: ...
+@overload
+async def until(condition: Callable[[], T], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T: ...
 async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T:
     """The first true value of `condition` (plain or async); AssertionError when there is none in time."""
     deadline = time.monotonic() + within_s

@@ -1,0 +1,272 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ngsi import selection, subscription
+from ngsi.context import CORE, Context
+from ngsi.errors import BadRequestData, NotSupported
+from ngsi.vocabulary import CORE_CONTEXT_URL
+
+NOW = "2026-03-01T08:00:00.000Z"
+URI = "http://pilot.example:8080/notify"
+CAMPUS_URL = "https://medina.example/campus/context.jsonld"
+CAMPUS = Context(CAMPUS_URL, [{"Zone": "https://medina.example/terms#Zone", "co2": "https://medina.example/terms#co2"}])
+
+
+def body(**members: Any) -> dict[str, Any]:
+    """A subscription to Rooms; None leaves a member out."""
+    made = {"type": "Subscription", "entities": [{"type": "Room"}], "notification": {"endpoint": {"uri": URI}}}
+    return {name: member for name, member in (made | members).items() if member is not None}
+
+
+def with_endpoint(**members: Any) -> dict[str, Any]:
+    return body(notification={"endpoint": {"uri": URI, **members}})
+
+
+def with_parameters(**members: Any) -> dict[str, Any]:
+    return body(notification={"endpoint": {"uri": URI}, **members})
+
+
+@pytest.mark.clause("5.8.1")
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({}, "type"),
+        (body(type="Subscriptio"), "type"),
+        (body(id=""), "Subscription id"),
+        (body(id="no uri"), "Subscription id"),
+        (body(notification=None), "notification"),
+        (body(notification=[]), "notification"),
+        (body(notification={}), "endpoint"),
+        (body(entities=None), "neither entities nor watchedAttributes"),
+        (body(entities=[]), "entities"),
+        (body(entities={}), "entities"),
+        (body(entities=[{"id": "urn:a:1"}]), "type"),
+        (body(entities=[{"type": "Room|"}]), "Type selection"),
+        (body(entities=[{"type": "bad(name"}]), "Type selection"),
+        (body(entities=[{"type": ["Room"]}]), "Type selection"),
+        (body(entities=[{"type": "Room", "id": "no uri"}]), "entities: id"),
+        (body(entities=[{"type": "Room", "id": []}]), "entities: id"),
+        (body(entities=[{"type": "Room", "idPattern": "("}]), "("),
+        (body(entities=[{"type": "Room", "idPattern": ""}]), "idPattern"),
+        (body(entities=[{"type": "*"}], localOnly=False), "localOnly"),
+        (body(watchedAttributes=[]), "watchedAttributes"),
+        (body(watchedAttributes=["bad(name"]), "bad(name"),
+        (body(watchedAttributes="a"), "watchedAttributes"),
+        (body(notificationTrigger=["attributeRead"]), "notificationTrigger"),
+        (body(notificationTrigger=[]), "notificationTrigger"),
+        (body(timeInterval=0), "timeInterval"),
+        (body(timeInterval=True), "timeInterval"),
+        (body(timeInterval=5, watchedAttributes=["a"]), "timeInterval"),
+        (body(timeInterval=5, throttling=5), "throttling"),
+        (body(timeInterval=5, entities=None, watchedAttributes=None, localOnly=None), "entities"),
+        (body(throttling=-1), "throttling"),
+        (body(q=""), "q"),
+        (body(q="temperature>>5"), "temperature>>5"),
+        (body(q=7), "q"),
+        (body(isActive="yes"), "isActive"),
+        (body(expiresAt="tomorrow"), "expiresAt"),
+        (body(expiresAt="2026-03-01T07:59:59Z"), "past"),
+        (body(jsonldContext="no uri"), "jsonldContext"),
+        (body(subscriptionName=5), "subscriptionName"),
+        (with_endpoint(uri="nonsense"), "uri"),
+        (with_endpoint(uri="ftp://x.example/"), "uri"),
+        (with_endpoint(uri="http://"), "uri"),
+        (with_endpoint(uri="http://x.example:port/"), "uri"),
+        (with_endpoint(uri="http://x.example/a b"), "uri"),
+        (with_endpoint(accept="text/html"), "accept"),
+        (with_endpoint(timeout=0), "timeout"),
+        (with_endpoint(cooldown=-5), "cooldown"),
+        (with_endpoint(receiverInfo={"key": "a", "value": "b"}), "receiverInfo"),
+        (with_endpoint(receiverInfo=[{"key": "a"}]), "receiverInfo"),
+        (with_endpoint(receiverInfo=[{"key": "a", "value": 1}]), "receiverInfo"),
+        (with_endpoint(receiverInfo=[{"key": "a b", "value": "c"}]), "receiverInfo"),
+        (with_endpoint(receiverInfo=[{"key": "X-A", "value": "b\r\nX-C: d"}]), "receiverInfo"),
+        (with_endpoint(receiverInfo=[{"key": "Content-Length", "value": "0"}]), "receiverInfo"),
+        (with_endpoint(notifierInfo=[{"key": "MQTT-QoS", "value": "3"}]), "MQTT-QoS"),
+        (with_parameters(format="xml"), "format"),
+        (with_parameters(attributes=[]), "attributes"),
+        (with_parameters(attributes=["type"]), "attributes"),
+        (with_parameters(pick=[]), "pick"),
+        (with_parameters(pick=["a"], omit=["a"]), "both"),
+        (with_parameters(pick=["a"], attributes=["b"]), "attributes"),
+        (with_parameters(sysAttrs="true"), "sysAttrs"),
+        (with_parameters(showChanges=True, format="keyValues"), "showChanges"),
+        (with_parameters(join="deep"), "join"),
+        (with_parameters(joinLevel=0), "joinLevel"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_and_named(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadRequestData) as refusal:
+        subscription.parse(wrong, CORE, NOW)
+    assert named in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        (body(scopeQ="/Campus/#"), "scopeQ"),
+        (body(geoQ={"georel": "within", "geometry": "Point", "coordinates": [0, 0]}), "geoQ"),
+        (body(csf='operator=="acme"'), "csf"),
+        (body(throttling=5), "throttling"),
+        (body(timeInterval=5), "timeInterval"),
+        (body(lang="fr"), "lang"),
+        (body(datasetId=["@none"]), "datasetId"),
+        (with_parameters(showChanges=True), "showChanges"),
+        (with_parameters(join="inline"), "join"),
+        (with_endpoint(uri="mqtt://x.example/topic"), "mqtt"),
+        (with_endpoint(accept="application/geo+json"), "geo+json"),
+    ],
+)
+def test_what_is_not_offered_is_refused_and_not_ignored(wanted: dict[str, Any], named: str) -> None:
+    with pytest.raises(NotSupported) as refusal:
+        subscription.parse(wanted, CORE, NOW)
+    assert named in refusal.value.detail
+    assert refusal.value.status == 501
+
+
+def stored(sent: dict[str, Any], context: Context = CORE, source: Any = CORE_CONTEXT_URL) -> dict[str, Any]:
+    return subscription.parse(sent, context, NOW).document("urn:s:1", source, NOW)
+
+
+@pytest.mark.clause("5.8.3")
+def test_what_was_sent_is_shown_again_with_nothing_added_but_what_the_table_allows() -> None:
+    sent = {
+        "id": "urn:s:1",
+        "type": "Subscription",
+        "subscriptionName": "everything",
+        "description": "all members that are offered",
+        "entities": [
+            {"type": "Room|(Hall;Lab)", "id": ["urn:r:1", "urn:r:2"]},
+            {"type": "Gate,Door", "idPattern": "^urn:g:"},
+        ],
+        "watchedAttributes": ["temperature", "https://example.org/a.b$c"],
+        "notificationTrigger": ["entityCreated", "attributeUpdated"],
+        "q": 'temperature>20;name=="x"',
+        "isActive": True,
+        "expiresAt": "2030-01-01T00:00:00Z",
+        "localOnly": True,
+        "jsonldContext": CAMPUS_URL,
+        "notification": {
+            "pick": ["id", "type", "temperature", "modifiedAt"],
+            "format": "concise",
+            "sysAttrs": True,
+            "showChanges": False,
+            "endpoint": {
+                "uri": URI,
+                "accept": "application/ld+json",
+                "timeout": 1500,
+                "cooldown": 2000,
+                "receiverInfo": [{"key": "X-Pilot", "value": "campus"}],
+                "notifierInfo": [{"key": "anything", "value": "goes"}],
+            },
+        },
+    }
+    assert subscription.render(stored(sent), CORE, NOW) == sent | {"status": "active"}
+
+
+def test_defaults_shown_on_reading() -> None:
+    shown = subscription.render(stored(body()), CORE, NOW)
+    assert shown == body() | {
+        "id": "urn:s:1",
+        "status": "active",
+        "notificationTrigger": ["attributeCreated", "attributeUpdated"],
+        "jsonldContext": CORE_CONTEXT_URL,
+    }
+    with_times = subscription.render(stored(body()), CORE, NOW, sysattrs=True)
+    assert with_times["createdAt"] == with_times["modifiedAt"] == NOW
+
+
+def test_output_only_and_unknown_members_of_a_client_are_dropped() -> None:
+    sent = body(
+        status="expired", createdAt=NOW, nonsense=1, notification={"timesSent": 7, "endpoint": {"uri": URI, "x": 1}}
+    )
+    assert subscription.parse(sent, CORE, NOW).members == subscription.parse(body(), CORE, NOW).members
+
+
+def test_names_are_those_of_the_reader() -> None:
+    sent = body(
+        entities=[{"type": "Zone|Room"}],
+        watchedAttributes=["co2"],
+        notification={"attributes": ["co2"], "endpoint": {"uri": URI}},
+    )
+    document = stored(sent, CAMPUS, CAMPUS_URL)
+    assert "." not in document["subscription"]["watchedAttributes"][0]
+    shown = subscription.render(document, CORE, NOW)
+    assert shown["entities"] == [{"type": "https://medina.example/terms#Zone|Room"}]
+    assert shown["watchedAttributes"] == ["https://medina.example/terms#co2"]
+    assert shown["notification"]["attributes"] == ["https://medina.example/terms#co2"]
+    assert subscription.render(document, CAMPUS, NOW)["entities"] == sent["entities"]
+
+
+@pytest.mark.parametrize(
+    ("members", "at", "status"),
+    [
+        ({}, NOW, "active"),
+        ({"isActive": True}, NOW, "active"),
+        ({"isActive": False}, NOW, "paused"),
+        ({"expiresAt": "2026-03-01T09:00:00Z"}, NOW, "active"),
+        ({"expiresAt": "2026-03-01T09:00:00Z"}, "2026-03-01T09:00:00.000Z", "expired"),
+        ({"expiresAt": "2026-03-01T09:00:00Z", "isActive": False}, "2026-03-01T10:00:00.000Z", "expired"),
+    ],
+)
+def test_status(members: dict[str, Any], at: str, status: str) -> None:
+    assert subscription.render(stored(body(**members)), CORE, at)["status"] == status
+
+
+def test_counters_are_shown_after_the_first_attempt_and_never_as_zero() -> None:
+    delivery = {
+        "timesSent": 2,
+        "timesFailed": 0,
+        "lastNotification": NOW,
+        "lastSuccess": NOW,
+        "state": "ok",
+        "lastError": "x",
+    }
+    shown = subscription.render(stored(body()) | {"delivery": delivery}, CORE, NOW)["notification"]
+    assert shown == {
+        "endpoint": {"uri": URI},
+        "timesSent": 2,
+        "lastNotification": NOW,
+        "lastSuccess": NOW,
+        "status": "ok",
+    }
+
+
+names = st.sampled_from(["Room", "Hall", "Lab", "https://example.org/x.y"])
+alternatives = st.one_of(
+    names,
+    st.lists(names, min_size=1, max_size=3).map(lambda items: f"({';'.join(items)})"),
+    st.lists(names, min_size=2, max_size=3).map(";".join),
+)
+selections = st.lists(st.tuples(st.sampled_from("|,"), alternatives), min_size=1, max_size=4).map(
+    lambda parts: "".join(separator + text for separator, text in parts)[1:]
+)
+
+
+@pytest.mark.clause("4.17")
+@given(selections)
+def test_a_type_selection_is_shown_as_it_was_written(text: str) -> None:
+    assert selection.compact(selection.expand(text, CORE), CORE) == text
+
+
+@given(selections, st.sets(st.sampled_from(["Room", "Hall", "Lab"])))
+def test_a_type_selection_means_any_of_all(text: str, types: set[str]) -> None:
+    wanted = selection.alternatives(selection.expand(text, CORE))
+    parts = [part.strip("()").split(";") for part in text.replace("|", ",").split(",")]
+    assert selection.selects(wanted, types) == any(set(part) <= types for part in parts)
+
+
+def test_a_separator_inside_an_iri_comes_from_a_term() -> None:
+    odd = Context({"Odd": "https://example.org/a;b(c)|d,e"}, [{"Odd": "https://example.org/a;b(c)|d,e"}])
+    held = selection.expand("Odd|Room", odd)
+    assert selection.alternatives(held) == (frozenset({"https://example%2Eorg/a;b(c)|d,e"}), frozenset({"Room"}))
+    assert selection.compact(held, odd) == "Odd|Room"
+
+
+@pytest.mark.parametrize("text", ["", "|", "A|", "A;;B", "(A", "A)", "((A))", "(A|B);C", "A B", "*|A", "(A;B)C"])
+def test_what_is_no_type_selection_is_refused(text: str) -> None:
+    with pytest.raises(BadRequestData):
+        selection.expand(text, CORE)
