@@ -62,7 +62,7 @@ _ENTITY_MEMBERS = frozenset(
 
 def read_instances(name: str, key: str, body: object, context: Context, *, nulls: bool = False) -> list[Instance]:
     """The instances of one attribute: one, or those of an array of attribute objects with different datasetIds."""
-    if isinstance(body, list) and body and all(_is_attribute_object(item) for item in body):
+    if isinstance(body, list) and body and all(is_attribute_object(item) for item in body):
         instances = [read_instance(name, item, context, nulls=nulls) for item in body]
         datasets = [dataset(instance) for instance in instances]
         if len(set(datasets)) < len(datasets):
@@ -85,7 +85,7 @@ def is_deletion(instance: Instance) -> bool:
 
 def read_instance(name: str, body: object, context: Context, *, nulls: bool = False) -> Instance:
     """One attribute instance from its normalized or concise form; BadRequestData names the attribute and the rule."""
-    kind, members = _kind_and_members(name, body)
+    kind, members = kind_and_members(name, body)
     member = VALUE_MEMBER[kind]
     if member not in members:
         raise BadRequestData(f"Attribute {show(name)}: a {kind} needs the member {member!r}")
@@ -115,13 +115,14 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
     return instance
 
 
-def _is_attribute_object(item: object) -> bool:
+def is_attribute_object(item: object) -> bool:
+    """Whether a JSON value is an attribute instance, normalized or concise, and no plain value."""
     return isinstance(item, dict) and (
         item.get("type") in VALUE_MEMBER or item.get("@type") in VALUE_MEMBER or not VALUE_MEMBERS.isdisjoint(item)
     )
 
 
-def _kind_and_members(name: str, body: object) -> tuple[str, Mapping[str, Any]]:
+def kind_and_members(name: str, body: object) -> tuple[str, Mapping[str, Any]]:
     """The kind of an attribute and its members; a bare value becomes {"value": …} (clause 4.5.2.3)."""
     if not isinstance(body, dict):
         if body is None:

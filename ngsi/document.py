@@ -50,7 +50,7 @@ def read_fragment(body: object, context: Context, *, nulls: bool) -> Fragment:
         id=None if entity_id is None else _entity_id(entity_id),
         types=None if types is None else read_types(types, context),
         attributes=read_attributes(body, context, nulls=nulls),
-        scopes=_scopes(body, nulls=nulls),
+        scopes=read_scopes(body, nulls=nulls),
         expires_at=require_datetime(body["expiresAt"], "expiresAt of the entity") if "expiresAt" in body else None,
     )
 
@@ -69,7 +69,8 @@ def _entity_id(entity_id: object) -> str:
     return require_uri(entity_id, "Entity id")
 
 
-def _scopes(body: Mapping[str, Any], *, nulls: bool) -> list[str] | None:
+def read_scopes(body: Mapping[str, Any], *, nulls: bool) -> list[str] | None:
+    """The scopes of an entity (fragment), None when it is silent about them, none when a null removes them."""
     scope = body.get("scope")
     if scope is None:
         if "scope" in body:

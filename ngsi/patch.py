@@ -77,7 +77,7 @@ def replace_entity(fragment: Fragment, entity: Entity | None, now: str) -> Patch
 
 def append_attributes(fragment: Fragment, overwrite: bool, entity: Entity | None, now: str, entity_id: str) -> Patched:
     """Append Attributes (clause 5.6.3): missing instances are added, present ones replaced or left."""
-    known = _existing(entity, entity_id)
+    known = existing(entity, entity_id)
     scopes = fragment.scopes
     if scopes is not None and not overwrite:
         scopes = list(dict.fromkeys(known.scopes + scopes))
@@ -89,7 +89,7 @@ def update_attributes(fragment: Fragment, entity: Entity | None, now: str, entit
 
     A scope replaces the scope that the entity has; where it has none, the scope is reported as not updated.
     """
-    known = _existing(entity, entity_id)
+    known = existing(entity, entity_id)
     scopes = fragment.scopes
     if scopes and not known.scopes:
         patched = _written(known, fragment, now, overwrite=True, scopes=None)
@@ -107,7 +107,7 @@ def upsert(fragment: Fragment, entity: Entity | None, now: str) -> Patched:
 
 def delete_entity(entity: Entity | None, now: str, entity_id: str) -> Patched:
     """Delete Entity (clause 5.6.6)."""
-    _existing(entity, entity_id)
+    existing(entity, entity_id)
     return Patched(None)
 
 
@@ -115,7 +115,7 @@ def delete_attribute(
     key: str, dataset_id: str, delete_all: bool, entity: Entity | None, now: str, entity_id: str
 ) -> Patched:
     """Delete Attribute (clause 5.6.5): the instance named by `dataset_id` (`@none` the default one), or all of them."""
-    known = _existing(entity, entity_id)
+    known = existing(entity, entity_id)
     if key == "ngsi-ld:scope":
         if not known.scopes:
             raise ResourceNotFound(f"Entity {entity_id} has no scope")
@@ -135,7 +135,23 @@ def delete_attribute(
     return Patched(replace(known, attributes=attributes, modified_at=now), changes)
 
 
-def _existing(entity: Entity | None, entity_id: str) -> Entity:
+def replace_attribute(
+    name: str, key: str, instance: Instance, entity: Entity | None, now: str, entity_id: str
+) -> Patched:
+    """Replace Attribute (clause 5.6.19): the instance of that datasetId anew; it must exist."""
+    known = existing(entity, entity_id)
+    if not _any_present(known.attributes.get(key, []), [instance]):
+        raise ResourceNotFound(f"Entity {entity_id} has no attribute {name} with that datasetId; append it instead")
+    return _written(known, Fragment(None, None, {key: [instance]}), now, overwrite=True, scopes=None)
+
+
+def replace_existing(fragment: Fragment, entity: Entity | None, now: str, entity_id: str) -> Patched:
+    """Replace Entity (clause 5.6.18): all of an entity that exists anew; types stay if the body has none."""
+    return replace_entity(fragment, existing(entity, entity_id), now)
+
+
+def existing(entity: Entity | None, entity_id: str) -> Entity:
+    """The entity; ResourceNotFound if there is none."""
     if entity is None:
         raise ResourceNotFound(f"Entity {entity_id} does not exist")
     return entity
@@ -205,6 +221,11 @@ def _overwritten(
             instances = [*instances[:position], stamped, *instances[position + 1 :]]
             changes.append(("updated", key, name))
     return instances, changes
+
+
+def stamped_over(new: Instance, old: Instance | None, now: str) -> Instance:
+    """The new instance with its timestamps in the place of the old one; the old one itself if both say the same."""
+    return old if old is not None and _says_the_same(old, new) else _stamped(new, old, now)
 
 
 def _stamped(instance: Instance, old: Instance | None, now: str) -> Instance:

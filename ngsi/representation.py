@@ -41,8 +41,8 @@ def render(entity: Entity, context: Context, form: Form = "normalized", *, sysat
 
 def _normalized_attribute(instances: list[Instance], context: Context, sysattrs: bool) -> Any:
     if len(instances) == 1:
-        return _normalized(instances[0], context, sysattrs)
-    return [_normalized(instance, context, sysattrs) for instance in instances]
+        return normalized(instances[0], context, sysattrs)
+    return [normalized(instance, context, sysattrs) for instance in instances]
 
 
 def _concise_attribute(instances: list[Instance], context: Context, sysattrs: bool) -> Any:
@@ -56,7 +56,8 @@ def _concise_attribute(instances: list[Instance], context: Context, sysattrs: bo
     return shown
 
 
-def _normalized(instance: Instance, context: Context, sysattrs: bool) -> dict[str, Any]:
+def normalized(instance: Instance, context: Context, sysattrs: bool = False) -> dict[str, Any]:
+    """One instance in normalized form."""
     shown = instance.copy()
     if not sysattrs:
         for member in _TIMESTAMPS:

@@ -168,12 +168,6 @@ def _triggers(value: object, context: Context) -> list[str]:
     return [require_choice(item, TRIGGERS, "notificationTrigger: item") for item in items]
 
 
-def _query(value: object, context: Context) -> str:
-    text = require_text(value, "q")
-    query.parse(text, context)
-    return text
-
-
 def _datetime(value: object, context: Context) -> str:
     return require_datetime(value, "expiresAt")
 

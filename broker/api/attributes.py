@@ -5,9 +5,10 @@ from functools import partial
 from broker.api.answers import NO_CONTENT, update_result
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import attribute_key, entity_id, options
-from broker.api.routing import Operation, Resource, not_offered
+from broker.api.routing import Operation, Resource
 from broker.api.writing import GATED, read_object, write
-from ngsi import patch
+from ngsi import merge, patch
+from ngsi.attribute import read_instances
 from ngsi.document import read_fragment
 from ngsi.errors import BadRequestData
 from ngsi.names import is_uri, show
@@ -50,6 +51,35 @@ async def delete_attribute(request: Request) -> Answer:
     return NO_CONTENT
 
 
+async def update_attribute(request: Request) -> Answer:
+    """Update a part of one attribute: the members given overwrite, the others stay."""
+    known = entity_id(request)
+    body = read_object(request)
+    name, key = request.path[1], _attribute(request)
+    if not body:
+        raise BadRequestData("The fragment is empty; give at least one member of the attribute")
+    change = partial(merge.partial_update, name, key, body, request.context, entity_id=known)
+    await write(request, known, change)
+    return NO_CONTENT
+
+
+async def replace_attribute(request: Request) -> Answer:
+    """Replace one attribute: the default instance, or the one of the datasetId in the body."""
+    known = entity_id(request)
+    body = {member: content for member, content in read_object(request).items() if member != "@context"}
+    name, key = request.path[1], _attribute(request)
+    (instance,) = read_instances(name, key, body, request.context)
+    await write(request, known, partial(patch.replace_attribute, name, key, instance, entity_id=known))
+    return NO_CONTENT
+
+
+def _attribute(request: Request) -> str:
+    """The key of the attribute of the path, which is no member of the entity itself."""
+    if request.path[1] in ("id", "type", "scope"):
+        raise BadRequestData(f"{request.path[1]} is no attribute; update the entity instead")
+    return attribute_key(request)
+
+
 _WRITTEN = {204: "Done", 207: "Partly done: see updated and notUpdated", 404: "No such entity"}
 
 RESOURCES = [
@@ -84,8 +114,22 @@ RESOURCES = [
                 parameters=GATED | {"datasetId", "deleteAll"},
                 answers={204: "Deleted", 404: "No such entity or attribute"},
             ),
-            "PATCH": Operation("updateAttribute", "5.6.4", not_offered, parameters=GATED),
-            "PUT": Operation("replaceAttribute", "5.6.19", not_offered, parameters=GATED),
+            "PATCH": Operation(
+                "updateAttribute",
+                "5.6.4",
+                update_attribute,
+                parameters=GATED,
+                body="AttributeFragment",
+                answers={204: "Updated", 404: "No such entity or attribute"},
+            ),
+            "PUT": Operation(
+                "replaceAttribute",
+                "5.6.19",
+                replace_attribute,
+                parameters=GATED,
+                body="AttributeFragment",
+                answers={204: "Replaced", 404: "No such entity or attribute"},
+            ),
         },
     ),
 ]

@@ -1,18 +1,21 @@
 """Batch operations on entities: /entityOperations (clauses 5.6.7 to 5.6.10, 5.6.20 and 6.14 to 6.17, 6.31)."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import orjson
 
 from broker.api.answers import NO_CONTENT, batch_result
-from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type
+from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type, parse_json
 from broker.api.parameters import options
-from broker.api.routing import Operation, Resource, not_offered
+from broker.api.routing import Handler, Operation, Resource
 from ngsi import patch
+from ngsi.context import CORE, Context
 from ngsi.document import Fragment, read_entity
 from ngsi.errors import BadRequestData, NgsiError
-from ngsi.names import show
+from ngsi.merge import MergeOptions, merge_entity, require_names
+from ngsi.names import iri, is_uri, require_uri, show
 
 
 async def upsert_entities(request: Request) -> Answer:
@@ -40,8 +43,99 @@ async def upsert_entities(request: Request) -> Answer:
     return Answer(201, orjson.dumps(created)) if created else NO_CONTENT
 
 
+async def create_entities(request: Request) -> Answer:
+    """Create a batch of entities, each on its own, in the order of the array.
+
+    201 with the ids created, 207 when some could not be.
+    """
+    fragments, errors = _read_entities(request)
+    patches = [(fragment.id or "", partial(patch.create, fragment)) for fragment in fragments]
+    success = await _apply(request, patches, errors, are_creations=True)
+    return batch_result(success, errors) if errors else Answer(201, orjson.dumps(success))
+
+
+async def update_entities(request: Request) -> Answer:
+    """Update the attributes of a batch of entities, which must exist; `options=noOverwrite` only adds attributes."""
+    overwrite = "noOverwrite" not in options(request, {"noOverwrite"})
+    fragments, errors = _read_entities(request)
+    patches = [
+        (entity_id, partial(patch.append_attributes, fragment, overwrite, entity_id=entity_id))
+        for fragment in fragments
+        if (entity_id := fragment.id or "")
+    ]
+    success = await _apply(request, patches, errors)
+    return batch_result(success, errors) if errors else NO_CONTENT
+
+
+async def merge_entities(request: Request) -> Answer:
+    """Merge a batch of fragments into their entities, which must exist, each as Merge Entity does it."""
+    errors: list[tuple[str, NgsiError]] = []
+    patches: list[tuple[str, patch.Patch]] = []
+    for item, context, problem in _items(request):
+        try:
+            if problem is not None:
+                raise problem
+            entity_id = require_uri(item.get("id", item.get("@id")), "Entity id")
+            require_names(item, context)
+        except NgsiError as exc:
+            errors.append((_named_id(item), exc))
+        else:
+            patches.append((entity_id, partial(merge_entity, item, context, MergeOptions(), entity_id=entity_id)))
+    success = await _apply(request, patches, errors)
+    return batch_result(success, errors) if errors else NO_CONTENT
+
+
+async def delete_entities(request: Request) -> Answer:
+    """Delete a batch of entities by their ids; the body is an array of ids."""
+    body = parse_json(request.content)
+    if not isinstance(body, list) or not body or not all(isinstance(item, str) for item in body):
+        raise BadRequestData("The body must be an array of entity ids: not empty, and strings only")
+    errors: list[tuple[str, NgsiError]] = [
+        (item, BadRequestData(f"Entity id {show(item)} is not a URI")) for item in body if not is_uri(item)
+    ]
+    patches = [(item, partial(patch.delete_entity, entity_id=item)) for item in body if is_uri(item)]
+    success = await _apply(request, patches, errors)
+    return batch_result(success, errors) if errors else NO_CONTENT
+
+
+async def _apply(
+    request: Request,
+    patches: Sequence[tuple[str, patch.Patch]],
+    errors: list[tuple[str, NgsiError]],
+    *,
+    are_creations: bool = False,
+) -> list[str]:
+    """Commits the patches; gives the ids of those that succeeded, each once, and adds the others to the errors."""
+    committer = request.tenant.committer
+    outcomes = await committer.submit_all(patches, request.request_id, are_creations=are_creations) if patches else []
+    success: list[str] = []
+    for (entity_id, _), outcome in zip(patches, outcomes, strict=True):
+        if isinstance(outcome, NgsiError):
+            errors.append((entity_id, outcome))
+        elif outcome.not_updated:
+            left = ", ".join(iri(item.attribute) for item in outcome.not_updated)
+            errors.append((entity_id, BadRequestData(f"Not written: {left}. {outcome.not_updated[0].reason}")))
+        else:
+            success.append(entity_id)
+    return list(dict.fromkeys(success))
+
+
 def _read_entities(request: Request) -> tuple[list[Fragment], list[tuple[str, NgsiError]]]:
     """The entities of the body that can be read, and the errors of the others with their ids."""
+    fragments: list[Fragment] = []
+    errors: list[tuple[str, NgsiError]] = []
+    for item, context, problem in _items(request):
+        try:
+            if problem is not None:
+                raise problem
+            fragments.append(read_entity(item, context))
+        except NgsiError as exc:
+            errors.append((_named_id(item), exc))
+    return fragments, errors
+
+
+def _items(request: Request) -> Iterator[tuple[Any, Context, NgsiError | None]]:
+    """Each item of the body with its @context, or with what is wrong with either."""
     body = request.read_body()
     if not isinstance(body, list) or not body or None in body:
         raise BadRequestData("The body must be an array of entities: neither empty nor with null in it")
@@ -50,21 +144,15 @@ def _read_entities(request: Request) -> tuple[list[Fragment], list[tuple[str, Ng
         raise BadRequestData(
             "With Content-Type application/ld+json each entity has its own @context; leave the Link header out"
         )
-    fragments: list[Fragment] = []
-    errors: list[tuple[str, NgsiError]] = []
+    shared = CORE if in_body else request.context
     for item in body:
+        if not isinstance(item, dict):
+            yield item, shared, BadRequestData(f"An entity is a JSON object; this one is {show(item)}")
+            continue
         try:
-            fragments.append(_read_item(request, item, in_body=in_body))
+            yield item, request.context_of(item) if in_body or "@context" in item else shared, None
         except NgsiError as exc:
-            errors.append((_named_id(item), exc))
-    return fragments, errors
-
-
-def _read_item(request: Request, item: object, *, in_body: bool) -> Fragment:
-    if not isinstance(item, dict):
-        raise BadRequestData(f"An entity is a JSON object; this one is {show(item)}")
-    context = request.context_of(item) if in_body or "@context" in item else request.context
-    return read_entity(item, context)
+            yield item, shared, exc
 
 
 def _named_id(item: Any) -> str:
@@ -74,32 +162,25 @@ def _named_id(item: Any) -> str:
 
 _LOCAL = frozenset({"local"})
 
+_ANSWERS = {204: "Done", 207: "Some could not be written: see errors"}
+
+
+def _batch(action: str, clause: str, handler: Handler, **members: Any) -> Resource:
+    members = {"parameters": _LOCAL, "answers": _ANSWERS, "body": "EntityList", **members}
+    return Resource(
+        f"/ngsi-ld/v1/entityOperations/{action}", {"POST": Operation(f"{action}Batch", clause, handler, **members)}
+    )
+
+
+_WITH_OPTIONS = _LOCAL | {"options"}
+_CREATED = {201: "Ids of those created", 207: "Some could not be written: see errors"}
+
 RESOURCES = [
-    Resource(
-        "/ngsi-ld/v1/entityOperations/upsert",
-        {
-            "POST": Operation(
-                "upsertBatch",
-                "5.6.8",
-                upsert_entities,
-                parameters=_LOCAL | {"options"},
-                body="EntityList",
-                answers={201: "Ids of those created", 204: "All existed", 207: "Some could not be written: see errors"},
-                creates_tenant=True,
-            )
-        },
+    _batch("create", "5.6.7", create_entities, answers=_CREATED, creates_tenant=True),
+    _batch(
+        "upsert", "5.6.8", upsert_entities, parameters=_WITH_OPTIONS, answers=_ANSWERS | _CREATED, creates_tenant=True
     ),
-    *(
-        Resource(
-            f"/ngsi-ld/v1/entityOperations/{action}",
-            {"POST": Operation(f"{action}Batch", clause, not_offered, later=_LOCAL | {"options", "limit", "offset"})},
-        )
-        for action, clause in (
-            ("create", "5.6.7"),
-            ("update", "5.6.9"),
-            ("delete", "5.6.10"),
-            ("merge", "5.6.20"),
-            ("query", "5.7.2"),
-        )
-    ),
+    _batch("update", "5.6.9", update_entities, parameters=_WITH_OPTIONS),
+    _batch("merge", "5.6.20", merge_entities),
+    _batch("delete", "5.6.10", delete_entities, body="IdList"),
 ]

@@ -1,14 +1,19 @@
 """Entities: created, replaced, merged, deleted, purged (clauses 5.6.1, 5.6.6, 5.6.17, 5.6.18, 5.6.21, 6.4 and 6.5)."""
 
 from functools import partial
+from typing import Any
 
 from broker.api.answers import NO_CONTENT, created
 from broker.api.exchange import Answer, Request
-from broker.api.parameters import entity_id
+from broker.api.parameters import entity_id, representation
 from broker.api.routing import Operation, Resource, not_offered
 from broker.api.writing import GATED, LOCAL, read_object, write
-from ngsi import patch
-from ngsi.document import read_entity
+from ngsi import merge, patch
+from ngsi.datetimes import require_datetime
+from ngsi.document import read_entity, read_fragment
+from ngsi.errors import BadRequestData
+from ngsi.merge import MergeOptions
+from ngsi.names import show
 
 
 async def create_entity(request: Request) -> Answer:
@@ -30,6 +35,43 @@ async def delete_entity(request: Request) -> Answer:
     return NO_CONTENT
 
 
+async def replace_entity(request: Request) -> Answer:
+    """Replace an entity: its attributes, scopes and (where given) types are those of the body, and no others."""
+    known = entity_id(request)
+    fragment = read_fragment(_own_body(request, known), request.context, nulls=False)
+    await write(request, known, partial(patch.replace_existing, fragment, entity_id=known))
+    return NO_CONTENT
+
+
+async def merge_entity(request: Request) -> Answer:
+    """Merge a fragment into an entity, at any depth; urn:ngsi-ld:null deletes what it stands for.
+
+    `format=simplified` takes bare values and keeps the kinds of the attributes; `lang` names the language that a string
+    given for a LanguageProperty is in; `observedAt` is the new time of the attributes named that had one.
+    """
+    known = entity_id(request)
+    body = _own_body(request, known)
+    merge.require_names(body, request.context)
+    form, _ = representation(request)
+    observed_at = request.parameters.get("observedAt")
+    merging = MergeOptions(
+        simplified=form == "simplified",
+        lang=request.parameters.get("lang"),
+        observed_at=None if observed_at is None else require_datetime(observed_at, "Parameter observedAt"),
+    )
+    await write(request, known, partial(merge.merge_entity, body, request.context, merging, entity_id=known))
+    return NO_CONTENT
+
+
+def _own_body(request: Request, entity_id: str) -> dict[str, Any]:
+    """The body, which may repeat the id of the path but not name another entity."""
+    body = read_object(request)
+    named = body.get("id", body.get("@id", entity_id))
+    if named != entity_id:
+        raise BadRequestData(f"The id of the body, {show(named)}, is not that of the path, {entity_id}")
+    return body
+
+
 RESOURCES = [
     Resource(
         "/ngsi-ld/v1/entities/{entityId}",
@@ -41,8 +83,22 @@ RESOURCES = [
                 parameters=GATED,
                 answers={204: "Deleted", 404: "No such entity"},
             ),
-            "PUT": Operation("replaceEntity", "5.6.18", not_offered, parameters=GATED),
-            "PATCH": Operation("mergeEntity", "5.6.17", not_offered, parameters=GATED),
+            "PUT": Operation(
+                "replaceEntity",
+                "5.6.18",
+                replace_entity,
+                parameters=GATED,
+                body="Entity",
+                answers={204: "Replaced", 404: "No such entity"},
+            ),
+            "PATCH": Operation(
+                "mergeEntity",
+                "5.6.17",
+                merge_entity,
+                parameters=GATED | {"format", "options", "lang", "observedAt"},
+                body="EntityFragment",
+                answers={204: "Merged", 404: "No such entity"},
+            ),
         },
     ),
     Resource(
