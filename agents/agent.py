@@ -57,6 +57,16 @@ class Agent:
         """Where /health /ready /metrics /rejected are."""
         log.info("device files read", devices=len(registry), profiles=sorted(profiles))
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the MQTT session is up."""
+        return self._southbound.trouble is None
+
+    @property
+    def waiting_count(self) -> int:
+        """Messages received and not yet on their way to the context broker."""
+        return len(self._intake)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish the batch under way and leave the session at the MQTT broker."""
         await self._northbound.open()

@@ -67,7 +67,10 @@ class Intake:
         self._paused = False
         self._stopping = False
         self._wake = asyncio.Event()
-        metrics.waiting.set_function(lambda: len(self._waiting))
+        metrics.waiting.set_function(self.__len__)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def receive(self, topic: str, payload: bytes, received_at: datetime, receipt: Receipt) -> None:
         """Take a message from the MQTT session. Never raises."""

@@ -112,8 +112,10 @@ class Northbound:
     async def _sort_out(self, batch: Sequence[Fragment], body: bytes, refusals: list[Refusal]) -> None:
         """Find the refused fragments of a 207; where the answer leaves it open, each is sent alone."""
         errors = _errors_by_entity(body)
-        named = [fragment for fragment in batch if fragment.entity_id in errors]
-        if not named:
+        if errors == {}:
+            return
+        named = [fragment for fragment in batch if fragment.entity_id in (errors or {})]
+        if not errors or not named:
             await self._halve(batch, BrokerRefused("207 without naming an entity of the batch"), refusals)
             return
         ids = [fragment.entity_id for fragment in named]
@@ -186,13 +188,13 @@ def _link(context: str) -> str:
     return f'<{context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 
 
-def _errors_by_entity(body: bytes) -> dict[str, str]:
-    """Read a BatchOperationResult (clause 5.2.16): entity id -> what is wrong with it."""
+def _errors_by_entity(body: bytes) -> dict[str, str] | None:
+    """Read a BatchOperationResult (clause 5.2.16): entity id -> what is wrong with it; None when it cannot be read."""
     try:
         errors = orjson.loads(body)["errors"]
         return {error["entityId"]: _text(error.get("error"), "refused") for error in errors}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return {}
+        return None
 
 
 def _problem(body: bytes, status: int) -> str:

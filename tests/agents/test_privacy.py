@@ -40,6 +40,7 @@ PLANTED = {
     "Image": IMAGE,
     "ImageUri": f"http://cam/{IMAGE}.jpg",
 }
+BROKEN: list[Any] = [None, True, -1, 1.5, "?", NAME, {"of": NAME}, [NAME], {NAME: CARD}]
 
 
 def everything_that_leaves(topic: str, payload: bytes) -> str:
@@ -90,10 +91,8 @@ def planted(draw: st.DrawFn) -> tuple[str, bytes]:
         if draw(st.booleans()):
             inner[draw(st.sampled_from([NAME, "comment", "Person"]))] = draw(st.sampled_from(list(PLANTED.values())))
         breakable = sorted(name for name in inner if name not in PLANTED)
-        if breakable and draw(st.booleans()):
-            inner[draw(st.sampled_from(breakable))] = draw(
-                st.sampled_from([None, True, -1, 1.5, "?", {"of": NAME}, [NAME], {NAME: CARD}])
-            )
+        if draw(st.booleans()) and breakable:
+            inner[draw(st.sampled_from(breakable))] = draw(st.sampled_from(BROKEN))
     payload = json.dumps(body, ensure_ascii=draw(st.booleans())).encode()
     return case.topic, payload[: draw(st.integers(0, len(payload)))] if draw(st.booleans()) else payload
 

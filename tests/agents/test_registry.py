@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+
+from agents.errors import ConfigurationError, UnknownDevice
+from agents.profile import BUNDLED, load_profiles
+from agents.registry import MAX_AUTOPROVISIONED_COUNT, Registry, load_registry, profile_folders
+from tests.agents.corpus import DEVICE_FILES, PROFILES
+
+CONTEXT = 'context = "https://medina.example/c.jsonld"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "devices.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_devices_of_the_campus_are_known() -> None:
+    registry = load_registry(DEVICE_FILES, PROFILES)
+    assert len(registry) == 13
+    hall = registry.find("iotagent-json", "campus", "zs-hall")
+    assert (hall.entity_id, hall.entity_type) == ("urn:ngsi-ld:Zone:hall", "Zone")
+    assert hall.about_id == "urn:ngsi-ld:Device:zs-hall"
+    camera = registry.find("onvif-body-temperature", "", "cam-gate-1")
+    assert camera.settings["recheck_above"] == 37.5
+
+
+def test_same_id_under_another_profile_or_apikey_is_another_device() -> None:
+    registry = load_registry(DEVICE_FILES, PROFILES)
+    for profile, apikey in (("iotagent-json", ""), ("esp-rfid", "campus"), ("iotagent-json", "else")):
+        with pytest.raises(UnknownDevice):
+            registry.find(profile, apikey, "zs-hall")
+
+
+def test_group_that_accepts_makes_an_entity_of_its_own(tmp_path: Path) -> None:
+    path = written(tmp_path, CONTEXT + '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\n')
+    registry = load_registry([path], PROFILES)
+    device = registry.find("iotagent-json", "k", "no 7/é")
+    assert device.entity_id == "urn:ngsi-ld:Pump:no%207%2F%C3%A9"
+    assert registry.find("iotagent-json", "k", "no 7/é") is device
+
+
+def test_accepted_devices_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.registry.MAX_AUTOPROVISIONED_COUNT", 10)
+    path = written(tmp_path, CONTEXT + '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\n')
+    registry = load_registry([path], PROFILES)
+    for number in range(100):
+        registry.find("iotagent-json", "k", str(number))
+    assert len(registry._accepted) == 10
+    assert MAX_AUTOPROVISIONED_COUNT > 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "context: Field required"),
+        ("context = ", "cannot be read as TOML"),
+        ('context = "campus"', "context: String should match"),
+        (CONTEXT + "[[device]]\nid = 7\n", "device.0.id: Input should be a valid string"),
+        (CONTEXT + '[[device]]\nid = "a"\ncolour = "red"\n', "device.0.colour: Extra inputs are not permitted"),
+        (CONTEXT + '[[device]]\nid = "a"\nprofile = "b"\n', "profile: 'b' does not exist; there are esp-rfid"),
+        (CONTEXT + '[[device]]\nid = "a"\n', "entity_type: is missing, here and in the group"),
+        (
+            CONTEXT + '[[device]]\nid = "a"\nprofile = "esp-rfid"\n',
+            "profile esp-rfid needs category, direction, entity",
+        ),
+        (CONTEXT + '[[device]]\nid = "a"\nentity_type = "T"\ntimezone = "Settat"\n', "'Settat' is no time zone"),
+        (CONTEXT + '[[device]]\nid = "a"\nentity_type = "T"\n' * 2, "stands there twice"),
+        (CONTEXT + '[[group]]\napikey = "k"\nautoprovision = true\n', "needs entity_type"),
+        (CONTEXT + '[[group]]\napikey = "k"\n' * 2, "'k' stands there twice"),
+        (
+            CONTEXT
+            + '[[device]]\nid = "a"\nentity_type = "T"\n[device.attributes]\nt = {name = "t", from_unit = "XX"}\n',
+            "no conversion from XX to None",
+        ),
+        (CONTEXT + 'profiles = "nowhere"\n', "is not a folder"),
+    ],
+)
+def test_mistakes_are_told_by_file_key_and_rule(tmp_path: Path, text: str, said: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_registry([path], load_profiles(BUNDLED, *profile_folders([path])))
+    assert said in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml: there is no such file"):
+        load_registry([tmp_path / "none.toml"], PROFILES)
+
+
+VENDOR = """
+protocol = "iotagent_json"
+topics = ["acme/{device}/up"]
+device = "{device}"
+
+[attributes]
+tF = { name = "temperature", from_unit = "FAH", unit = "CEL" }
+"""
+
+
+def test_new_vendor_is_one_file(tmp_path: Path) -> None:
+    from agents.conversion import Converter
+    from agents.routing import Router
+    from tests.agents.corpus import PSEUDONYMS, RECEIVED_AT
+
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "acme.toml").write_text(VENDOR, encoding="utf-8")
+    device = '[[device]]\nid = "a1"\nprofile = "acme"\nentity_type = "Room"\n[device.static]\nfloor = { value = 2 }\n'
+    path = written(tmp_path, CONTEXT + 'profiles = "profiles"\n' + device)
+    profiles = load_profiles(BUNDLED, *profile_folders([path]))
+    registry = Registry(profiles)
+    registry.add(path)
+    converter = Converter(Router(profiles.values()), registry, PSEUDONYMS)
+    (fragment,) = converter.convert("acme/a1/up", b'{"tF": 72.5}', RECEIVED_AT)
+    assert b'"temperature":{"type":"Property","value":22.5,"unitCode":"CEL"' in fragment.body
+    assert b'"floor":{"type":"Property","value":2}' in fragment.body
