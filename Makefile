@@ -31,9 +31,9 @@ bench: .venv/installed-dev ## measure rates and latencies against floors of the 
 clean: ## remove .venv, caches and build results; data stay
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.venv/installed-%: pyproject.toml tools/install.py
+.venv/installed-%: pyproject.toml .ci/install.py
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "Medina needs Python 3.11 or later; found: $$(python3 --version 2>&1 || echo none)." >&2; \
 		echo "Install one (Debian 12, Ubuntu 24.04: apt install python3 python3-venv) or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 		exit 2; fi
-	@$(PYTHON) tools/install.py $*
+	@$(PYTHON) .ci/install.py $*

@@ -1,4 +1,4 @@
-"""Make .venv and install Medina into it: `python3 tools/install.py embedded|dev`. Called by the Makefile.
+"""Make .venv and install Medina into it: `python3 .ci/install.py embedded|dev`. Called by the Makefile.
 
 Needs nothing but the standard library. Says what it does in words; the whole output of pip is in .venv/install.log.
 """
