@@ -12,7 +12,6 @@ from typing import Any, Final
 from ngsi import selection
 from ngsi.changes import Change
 from ngsi.entity import Entity
-from ngsi.pattern import Pattern
 from ngsi.pattern import parse as parse_pattern
 from ngsi.subscription import DEFAULT_TRIGGERS
 
@@ -32,11 +31,11 @@ _REMEMBERED_IDS_MAX = 10_000
 
 @dataclass(slots=True)
 class Selector:
-    """One EntitySelector (clause 5.2.33): ids win over the pattern."""
+    """One EntitySelector (clause 5.2.33): ids win over the pattern, which is held as the client wrote it."""
 
     types: selection.Alternatives
     ids: frozenset[str] | None = None
-    pattern: Pattern | None = None
+    pattern: str | None = None
 
     def selects(self, entity: Entity) -> bool:
         """Whether the entity is one of those."""
@@ -44,7 +43,7 @@ class Selector:
             return False
         if self.ids is not None:
             return entity.id in self.ids
-        return self.pattern is None or self.pattern.search(entity.id)
+        return self.pattern is None or parse_pattern(self.pattern).search(entity.id)
 
 
 @dataclass(slots=True, eq=False)
@@ -140,20 +139,20 @@ class _Entry:
 
 
 class _Patterns:
-    """The idPatterns of one type, by the literal text that an id must begin with."""
+    """The idPatterns of one type, by the literal text that an id must begin with; most are never parsed."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[str, dict[Pattern, _Entry]] = {}
-        self._lengths: list[int] = []
+        self._by_prefix: dict[str, dict[str, _Entry]] = {}
+        self._lengths: set[int] | None = None
         self._remembered: dict[str, list[_Entry]] = {}
 
-    def add(self, wanted: Pattern, criteria: Criteria) -> None:
-        entries = self._by_prefix.setdefault(literal_prefix(wanted.source), {})
+    def add(self, wanted: str, criteria: Criteria) -> None:
+        entries = self._by_prefix.setdefault(literal_prefix(wanted), {})
         entries.setdefault(wanted, _Entry()).add(criteria)
         self._changed()
 
-    def remove(self, wanted: Pattern, criteria: Criteria) -> bool:
-        prefix = literal_prefix(wanted.source)
+    def remove(self, wanted: str, criteria: Criteria) -> bool:
+        prefix = literal_prefix(wanted)
         entries = self._by_prefix.get(prefix, {})
         if wanted in entries and entries[wanted].remove(criteria):
             del entries[wanted]
@@ -172,13 +171,15 @@ class _Patterns:
         return found
 
     def _search(self, entity_id: str) -> Iterator[_Entry]:
+        if self._lengths is None:
+            self._lengths = {len(prefix) for prefix in self._by_prefix}
         for length in self._lengths:
             for wanted, entry in self._by_prefix.get(entity_id[:length], {}).items():
-                if len(entity_id) >= length and wanted.search(entity_id):
+                if parse_pattern(wanted).search(entity_id):
                     yield entry
 
     def _changed(self) -> None:
-        self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+        self._lengths = None
         self._remembered.clear()
 
 
@@ -293,8 +294,7 @@ def _selector(item: Mapping[str, Any]) -> Selector:
     ids = item.get("id")
     if ids is not None:
         return Selector(types, frozenset(ids if isinstance(ids, list) else [ids]))
-    source = item.get("idPattern")
-    return Selector(types, None, None if source is None else parse_pattern(source))
+    return Selector(types, None, item.get("idPattern"))
 
 
 def _index_types(selector: Selector) -> set[str]:

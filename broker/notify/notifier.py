@@ -53,6 +53,11 @@ class Notifier:
         self._stored: Position | None = None
         self.is_following = False
 
+    async def run(self) -> None:
+        """Starts, then works through the feed, for ever."""
+        await self.start()
+        await self.follow()
+
     async def start(self) -> None:
         """Opens the feed, then reads all subscriptions: none that is created from now on can be missed."""
         await self._feed.open()

@@ -4,9 +4,10 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -78,40 +79,31 @@ async def running_notifier(
 
     It may take some time until it follows the changes (`RunningNotifier.checks`): it waits for MongoDB.
     """
-    client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
-    transport = transport or Transports()
-    deliveries = MongoDeliveries(client, settings.database)
-    backlog, bookkeeping = Backlog(deliveries), Bookkeeping(deliveries)
-    policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
-    dispatcher = Dispatcher(Services(transport, backlog, deliveries, bookkeeping, policy), delivery)
-    feed = MongoFeed(client, settings.database)
-    contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
-    notifier = Notifier(feed, deliveries, dispatcher, contexts, delivery)
-
-    async def follow() -> None:
-        await notifier.start()
-        await notifier.follow()
-
-    writers = [asyncio.create_task(backlog.run()), asyncio.create_task(bookkeeping.run())]
-    workers = [
-        asyncio.create_task(work)
-        for work in (
-            follow(),
-            notifier.keep_position(),
-            dispatcher.sweep(),
-            dispatcher.measure(_COUNT_BACKLOG_EVERY_S),
-        )
-    ]
-    try:
+    async with AsyncExitStack() as stack:
+        client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
+        stack.push_async_callback(client.close)
+        transport = transport or Transports()
+        stack.push_async_callback(transport.close)
+        feed = MongoFeed(client, settings.database)
+        stack.push_async_callback(feed.close)
+        deliveries = MongoDeliveries(client, settings.database)
+        backlog, bookkeeping = Backlog(deliveries), Bookkeeping(deliveries)
+        policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
+        dispatcher = Dispatcher(Services(transport, backlog, deliveries, bookkeeping, policy), delivery)
+        contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
+        notifier = Notifier(feed, deliveries, dispatcher, contexts, delivery)
+        writers = [_task(backlog.run()), _task(bookkeeping.run())]
+        stack.push_async_callback(_end, writers)
+        stack.push_async_callback(_finish_writing, backlog, bookkeeping, notifier)
+        stack.push_async_callback(dispatcher.stop, FINISH_WITHIN_S)
+        workers = [
+            _task(notifier.run()),
+            _task(notifier.keep_position()),
+            _task(dispatcher.sweep()),
+            _task(dispatcher.measure(_COUNT_BACKLOG_EVERY_S)),
+        ]
+        stack.push_async_callback(_end, workers)
         yield RunningNotifier(feed, notifier, _first_failure([*writers, *workers]))
-    finally:
-        await _end(workers)
-        await dispatcher.stop(FINISH_WITHIN_S)
-        await _finish_writing(backlog, bookkeeping, notifier)
-        await _end(writers)
-        await transport.close()
-        await feed.close()
-        await client.close()
 
 
 async def _finish_writing(backlog: Backlog, bookkeeping: Bookkeeping, notifier: Notifier) -> None:
@@ -137,6 +129,10 @@ def _first_failure(tasks: list[asyncio.Task[None]]) -> asyncio.Future[None]:
         task.add_done_callback(note)
     failure.add_done_callback(lambda done: done.exception())
     return failure
+
+
+def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(work)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

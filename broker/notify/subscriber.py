@@ -1,7 +1,7 @@
 """A subscription made ready for work: what it waits for, how it wants entities shown, where its notifications go."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -38,10 +38,12 @@ class Subscriber:
     cooldown_s: float
     head: bytes
     tail: bytes
-    _destinations: dict[str | None, Destination] = field(default_factory=dict)
+    _destinations: dict[str | None, Destination] | None = None
 
     def destination(self, link: str | None) -> Destination:
         """Where a notification goes that was made with this `link`; it may have been made before the last PATCH."""
+        if self._destinations is None:
+            self._destinations = {}
         found = self._destinations.get(link)
         if found is None:
             accept = LD_JSON if link is None else JSON

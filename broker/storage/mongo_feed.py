@@ -25,12 +25,14 @@ Position = Mapping[str, Any]
 
 _BATCH_COUNT = 500
 _AWAIT_MS = 1000
+_CLOSE_WITHIN_S = 0.5
 _DRIP_COUNT = 20
 _DRIP_WITHIN_S = 0.004
 _GATHER_S = 0.001
 _RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-# InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: the position is of no use any more.
-_LOST_CODES = frozenset({260, 280, 286})
+# InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and three ways to say that a token is none: the
+# position is of no use any more.
+_LOST_CODES = frozenset({260, 280, 286, 9, 40647, 50811})
 
 log = structlog.get_logger(__name__)
 
@@ -190,8 +192,9 @@ class MongoFeed:
         self._session, self._cursor_id = None, 0
         if cursor_id:
             command = {"killCursors": "$cmd.aggregate", "cursors": [cursor_id]}
-            with suppress(PyMongoError):
-                await self._client.admin.command(command, session=session)
+            with suppress(PyMongoError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    await self._client.admin.command(command, session=session)
         await session.end_session()
 
     def _wanted(self) -> dict[str, Any]:
