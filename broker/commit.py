@@ -264,13 +264,16 @@ def apply(group: Group, now: str) -> None:
 
 
 def _change(request: str, at: str, old: Entity | None, patched: Patched, *, is_first: bool) -> Change:
-    """The record of one request's effect; what it overwrote is kept where a later reader has to go back over it."""
+    """The record of one request's effect; what it overwrote is kept where a later reader needs it.
+
+    That is to go back over it to an earlier state, and to tell subscribers of what kind a deleted attribute was.
+    """
     if old is None:
         return Change(request, at, "created")
     if patched.entity is None:
         before = Before(dict(old.attributes), old.types, old.scopes, old.modified_at, old.created_at, old.expires_at)
         return Change(request, at, "deleted", before=before)
-    if is_first:
+    if is_first and not any(event == "deleted" for event, _, _ in patched.changes):
         return Change(request, at, "updated", patched.changes)
     overwritten = {key: old.attributes.get(key) for _, key, _ in patched.changes}
     before = Before(overwritten, old.types, old.scopes, old.modified_at, old.created_at, old.expires_at)
