@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
 from broker.api import attributes, batch, consumption, entities, later, subscriptions
+from broker.api.docs_page import add_docs_page
 from broker.api.openapi import openapi
 from broker.api.routing import NgsiLdApi, merged
 from broker.contexts import Contexts, preloaded
@@ -64,8 +65,15 @@ def create_app(settings: Settings | None = None) -> ContextApi:
         await tenants.close()
         await storage.close()
 
-    app = ContextApi(title="Medina context API", description=f"NGSI-LD, {SPECIFICATION}", lifespan=lifespan)
+    app = ContextApi(
+        title="Medina context API",
+        description=f"NGSI-LD, {SPECIFICATION}",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.ngsi_ld = NgsiLdApi(RESOURCES, running)
+    add_docs_page(app)
     app.openapi = lambda: openapi(app, RESOURCES)  # type: ignore[method-assign]  # FastAPI's way to replace its document
 
     @app.get("/health", tags=["operation"])
