@@ -23,6 +23,7 @@ may be an IRI; a "." after its last "/" or "#" separates names. A value with bla
 import math
 import re
 from typing import NoReturn
+from urllib.parse import unquote
 
 import orjson
 
@@ -51,7 +52,7 @@ from ngsi.query_tree import (
 )
 from ngsi.vocabulary import RESERVED_NAMES
 
-__all__ = ["attributes", "parse"]
+__all__ = ["attributes", "decoded", "parse"]
 
 DEPTH_MAX = 16
 """Parentheses, or braces, inside one another."""
@@ -85,6 +86,11 @@ def parse(text: str, context: Context, *, expand_values: frozenset[str] = frozen
     """
     expanded = frozenset(map(context.expand, expand_values))
     return _Parser(text, context, expanded).query()
+
+
+def decoded(text: str) -> str:
+    """A query that stands in a JSON body, where clients write it with or without the percent-encoding of a URL."""
+    return unquote(text) if "%" in text else text
 
 
 class _Parser:

@@ -175,7 +175,7 @@ def _datetime(value: object, context: Context) -> str:
 def _query(value: object, context: Context) -> str:
     """Checked, and held as its text: short, and shown again as the client wrote it."""
     text = require_text(value, "q")
-    evaluate.compile(query.parse(text, context))
+    evaluate.compile(query.parse(query.decoded(text), context))
     return text
 
 

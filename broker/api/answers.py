@@ -82,6 +82,6 @@ def paging_headers(
 
 
 def _page_link(request: Request, path: str, limit: int, offset: int, rel: str) -> str:
-    parameters = {**request.parameters, "limit": str(limit), "offset": str(offset)}
+    parameters = {**request.url_parameters, "limit": str(limit), "offset": str(offset)}
     query = "&".join(f"{name}={quote(value, safe=':*,;()|=!@/')}" for name, value in sorted(parameters.items()))
     return f'<{_BASE}/{path}?{query}>;rel="{rel}";type="{request.accept}"'

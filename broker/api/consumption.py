@@ -5,8 +5,9 @@ from typing import Any
 from broker.api.answers import paging_headers, with_context
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import Projection, entity_id, page, projection, representation, selected_types
+from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
-from broker.storage.base import EntityQuery
+from broker.storage.base import EntityQuery, EntitySelector
 from ngsi import query, selection
 from ngsi.context import CORE
 from ngsi.entity import Entity, is_expired
@@ -41,10 +42,24 @@ async def query_entities(request: Request) -> Answer:
 
     At least one of `type`, `attrs`, `q` or `local=true` must be given. Results come in the order of their ids.
     """
+    return await _query(request, "entities", _selectors(request))
+
+
+async def query_by_body(request: Request) -> Answer:
+    """Find entities as a Query in the body says: what GET /entities has as parameters are its members.
+
+    `entities` lists selectors of type, id and idPattern, of which an entity meets one. Pages and the form of the
+    answer are asked for in the URL.
+    """
+    return await _query(request, "entityOperations/query", read_query(request))
+
+
+async def _query(request: Request, path: str, selectors: tuple[EntitySelector, ...]) -> Answer:
+    """The one road of both ways to query: `request.parameters` says everything but the selectors."""
     form, sysattrs = representation(request)
     wanted = page(request)
     shape = projection(request)
-    selected = _entity_query(request, shape)
+    selected = _entity_query(request, selectors, shape)
     store = request.tenant.entities
     found = (
         [entity async for entity in store.find(selected, offset=wanted.offset, limit=wanted.limit + 1)]
@@ -52,7 +67,7 @@ async def query_entities(request: Request) -> Answer:
         else []
     )
     more = len(found) > wanted.limit
-    headers = paging_headers(request, "entities", wanted.limit, wanted.offset, more=more)
+    headers = paging_headers(request, path, wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count(selected)).encode()),)
     context = request.context
@@ -75,25 +90,29 @@ async def _living_entity(request: Request) -> Entity:
     return entity
 
 
-def _entity_query(request: Request, shape: Projection) -> EntityQuery:
-    """What the parameters select; BadRequestData if that is everything (clause 5.7.2, "too wide")."""
+def _selectors(request: Request) -> tuple[EntitySelector, ...]:
+    """type, id and idPattern of the URL."""
     parameters = request.parameters
     ids = request.names("id")
     for item in ids or ():
         require_uri(item, "Parameter id:")
     types = selected_types(request, parameters["type"]) if "type" in parameters else None
+    id_pattern = parameters.get("idPattern")
+    if types is None and ids is None and id_pattern is None:
+        return ()
+    return (EntitySelector(types, None if ids is None else tuple(ids), id_pattern),)
+
+
+def _entity_query(request: Request, selectors: tuple[EntitySelector, ...], shape: Projection) -> EntityQuery:
+    """What the request selects; BadRequestData if that is everything (clause 5.7.2, "too wide")."""
+    parameters = request.parameters
     expand_values = frozenset(request.names("expandValues") or ())
     q = query.parse(parameters["q"], request.context, expand_values=expand_values) if "q" in parameters else None
-    if not (types or (shape.attrs and shape.attrs - _SYSTEM_KEYS) or (q and attributes(q)) or request.flag("local")):
+    has_type = any(selector.types is not None for selector in selectors)
+    names_attribute = shape.attrs is not None and not shape.attrs <= _SYSTEM_KEYS
+    if not (has_type or names_attribute or (q and attributes(q)) or request.flag("local")):
         raise BadRequestData("The query is too wide: give type, attrs or q (on an attribute), or local=true")
-    return EntityQuery(
-        now=request.services.clock(),
-        ids=tuple(ids) if ids else None,
-        id_pattern=parameters.get("idPattern") if not ids else None,
-        types=types,
-        attributes=shape.attrs,
-        q=q,
-    )
+    return EntityQuery(request.services.clock(), selectors, shape.attrs, q)
 
 
 def _reduced(entity: Entity, shape: Projection) -> Entity:
@@ -135,6 +154,7 @@ _QUERY_LATER = _READ_LATER | {
     "splitEntities",
     "entityMapLifetime",
 }
+_PAGED = frozenset({"limit", "offset", "count", "local", "format", "options"})
 _SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "local", "type"})
 
 RESOURCES = [
@@ -160,6 +180,20 @@ RESOURCES = [
                 query_entities,
                 parameters=_SHOWN | {"id", "idPattern", "q", "limit", "offset", "count", "expandValues"},
                 later=_QUERY_LATER,
+                answers={200: "The entities found, perhaps none", 403: "limit is too large"},
+            ),
+        },
+    ),
+    Resource(
+        "/ngsi-ld/v1/entityOperations/query",
+        {
+            "POST": Operation(
+                "queryBatch",
+                "5.7.2",
+                query_by_body,
+                parameters=_PAGED,
+                later=frozenset({"geometryProperty"}),
+                body="Query",
                 answers={200: "The entities found, perhaps none", 403: "limit is too large"},
             ),
         },

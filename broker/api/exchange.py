@@ -35,7 +35,11 @@ class Answer(NamedTuple):
 
 
 class Request:
-    """A request to one operation. `path` holds the decoded path parameters, `tenant` what serves its tenant."""
+    """A request to one operation. `path` holds the decoded path parameters, `tenant` what serves its tenant.
+
+    `parameters` is what the request asks for: the parameters of its URL, and those that a Query body spells as members
+    (`query_body`); `url_parameters` is what stands in the URL, for links to other pages.
+    """
 
     __slots__ = (
         "_context",
@@ -48,6 +52,7 @@ class Request:
         "request_id",
         "services",
         "tenant",
+        "url_parameters",
     )
 
     def __init__(
@@ -60,7 +65,7 @@ class Request:
     ) -> None:
         self.services = services
         self.path = path
-        self.parameters = parameters
+        self.parameters = self.url_parameters = parameters
         self.headers = headers
         self.content = content
         self.accept = JSON

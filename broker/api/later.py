@@ -3,7 +3,6 @@
 from broker.api.routing import Operation, Resource, not_offered
 
 _PLACES = [
-    ("entityOperations/query", "POST", "5.7.2"),
     ("types", "GET", "5.7.5"),
     ("types/{type}", "GET", "5.7.7"),
     ("attributes", "GET", "5.7.8"),

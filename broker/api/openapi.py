@@ -40,6 +40,12 @@ _EXAMPLES: dict[str, Any] = {
     "AttributeFragment": {"type": "Property", "value": 22.0},
     "EntityFragment": {"temperature": {"type": "Property", "value": 22.0}},
     "EntityList": [{"id": "urn:ngsi-ld:Room:1", "type": "Room", "temperature": {"type": "Property", "value": 21.5}}],
+    "Query": {
+        "type": "Query",
+        "entities": [{"type": "Room", "idPattern": ":1$"}, {"type": "Hall"}],
+        "q": "temperature>20",
+        "pick": ["id", "temperature"],
+    },
     "IdList": ["urn:ngsi-ld:Room:1", "urn:ngsi-ld:Room:2"],
     "Subscription": {
         "type": "Subscription",

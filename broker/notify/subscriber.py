@@ -126,5 +126,5 @@ class _Condition:
 
     def __call__(self, entity: Entity) -> bool:
         if self._test is None:
-            self._test = evaluate.compile(query.parse(self._text, self._context))
+            self._test = evaluate.compile(query.parse(query.decoded(self._text), self._context))
         return self._test(entity)

@@ -16,16 +16,24 @@ from ngsi.selection import Alternatives
 
 
 @dataclass(frozen=True, slots=True)
+class EntitySelector:
+    """Entities by type, id and pattern of the id (clause 5.2.33): every condition that is not None; ids win over a pattern."""
+
+    types: Alternatives | None = None
+    ids: tuple[str, ...] | None = None
+    id_pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EntityQuery:
     """Which entities are wanted: those that meet every condition that is not None (clause 5.7.2).
 
-    `attributes`: keys of which an entity has at least one. `now` is the present: expired entities are never found.
+    `selectors`: an entity meets one of them; empty: any entity does. `attributes`: keys of which an entity has at
+    least one. `now` is the present: expired entities are never found.
     """
 
     now: str
-    ids: tuple[str, ...] | None = None
-    id_pattern: str | None = None
-    types: Alternatives | None = None
+    selectors: tuple[EntitySelector, ...] = ()
     attributes: frozenset[str] | None = None
     q: Node | None = None
 

@@ -3,23 +3,37 @@
 from typing import Any
 
 from broker.storage import mongo_filter
-from broker.storage.base import EntityQuery
+from broker.storage.base import EntityQuery, EntitySelector
 from ngsi import pattern
 from ngsi.selection import Alternatives
 
 
 def entity_filter(query: EntityQuery) -> dict[str, Any]:
     """The filter; tombstones and expired entities never meet it."""
-    conditions: list[dict[str, Any]] = [_types(query.types), {"expiresAt": {"$not": {"$lte": query.now}}}]
-    if query.ids is not None:
-        conditions.append({"_id": {"$in": list(query.ids)}})
-    if query.id_pattern is not None:
-        conditions.append({"_id": {"$regex": pattern.parse(query.id_pattern).pcre}})
+    conditions = [*_selected(query.selectors), {"expiresAt": {"$not": {"$lte": query.now}}}]
     if query.attributes is not None:
         conditions.append({"$or": [{f"attrs.{key}": {"$exists": True}} for key in sorted(query.attributes)]})
     if query.q is not None:
         conditions.append(mongo_filter.translate(query.q))
     return {"$and": conditions}
+
+
+def _selected(selectors: tuple[EntitySelector, ...]) -> list[dict[str, Any]]:
+    """Conditions that together say: one of the selectors. No tombstone has a type."""
+    if not selectors:
+        return [_types(None)]
+    if len(selectors) == 1:
+        return _one(selectors[0])
+    return [{"$or": [{"$and": _one(selector)} for selector in selectors]}]
+
+
+def _one(selector: EntitySelector) -> list[dict[str, Any]]:
+    conditions = [_types(selector.types)]
+    if selector.ids is not None:
+        conditions.append({"_id": {"$in": list(selector.ids)}})
+    elif selector.id_pattern is not None:
+        conditions.append({"_id": {"$regex": pattern.parse(selector.id_pattern).pcre}})
+    return conditions
 
 
 def _types(wanted: Alternatives | None) -> dict[str, Any]:
