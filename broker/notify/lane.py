@@ -195,6 +195,8 @@ class Lane:
         if delivery.started_at_s >= self._failed_at_s:
             self._failures += 1
             self._failed_at_s = now_s
+            if self._failures == 1:
+                log.warning("notification failed", subscription=self.subscriber.id, reason=outcome.error)
             least_s = max(outcome.retry_after_s, self.subscriber.cooldown_s)
             self._due_s = now_s + self._services.policy.delay_s(self._failures, random(), least_s)  # noqa: S311  # jitter
         self._is_known_healthy = False
@@ -217,8 +219,6 @@ class Lane:
         self._services.bookkeeping.failed(
             subscriber.tenant, subscriber.id, system_text(now), self._failures, next_attempt, outcome.error or ""
         )
-        if self._failures == 1:
-            log.warning("notification failed", subscription=subscriber.id, reason=outcome.error)
 
     def _store(self, delivery: Delivery) -> None:
         if self._is_closed:

@@ -23,7 +23,7 @@ class DeliverySettings(BaseSettings):
     """How long a notification may wait in memory before those of its subscription go to MongoDB."""
     first_retry_s: float = Field(default=0.25, gt=0)
     """Upper bound of the waiting after a first failure; doubled with each further one."""
-    retry_cap_s: float = Field(default=60.0, gt=0)
+    retry_cap_s: float = Field(default=10.0, gt=0)
     """Upper bound of the waiting after any number of failures."""
     max_age_s: float = Field(default=7 * 24 * 3600.0, gt=0)
     """Age at which an undelivered notification becomes a dead letter."""
