@@ -1,6 +1,7 @@
 """Reads by id, grouped: while one read is on its way to the storage, the next ids gather for one round trip."""
 
 import asyncio
+from collections.abc import Sequence
 
 from broker.storage.base import EntityStore
 from ngsi.entity import Entity
@@ -26,6 +27,11 @@ class Reader:
                 self._task = loop.create_task(self._run())
         # A caller that gives up must not take the answer away from the others that wait for the same id.
         return await asyncio.shield(future)
+
+    async def get_all(self, ids: Sequence[str]) -> list[Entity]:
+        """Those of the entities that exist, in the order of the ids; one round trip. Raises StorageUnavailable."""
+        found = await self._store.read(ids)
+        return [entity for known in ids if known in found and (entity := found[known].entity) is not None]
 
     async def _run(self) -> None:
         while self._waiting:

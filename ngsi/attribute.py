@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngsi.context import Context
-from ngsi.datetimes import require_datetime
+from ngsi.datetimes import require_datetime, require_expiry
 from ngsi.entity import Attributes, Instance, dataset
 from ngsi.errors import BadRequestData
 from ngsi.geo import is_geometry, require_geometry
@@ -229,7 +229,7 @@ def _observed_at(name: str, kind: str, content: Any, context: Context, instance:
 
 
 def _expires_at(name: str, kind: str, content: Any, context: Context, instance: Instance) -> None:
-    instance["expiresAt"] = require_datetime(content, f"Attribute {show(name)}: expiresAt")
+    instance["expiresAt"] = require_expiry(content, f"Attribute {show(name)}: expiresAt")
 
 
 def _unit_code(name: str, kind: str, content: Any, context: Context, instance: Instance) -> None:

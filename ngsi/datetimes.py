@@ -14,6 +14,8 @@ _DATETIME = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:[.,][0-9]{1,6})?Z"
 )
 
+_FRACTION_DIGITS = 3
+
 
 def is_datetime(text: object) -> bool:
     """Whether the text is a DateTime of clause 4.6.3."""
@@ -25,6 +27,18 @@ def require_datetime(text: object, what: str) -> str:
     if not isinstance(text, str) or _DATETIME.fullmatch(text) is None:
         raise BadRequestData(f"{what} {show(text)} is not a UTC DateTime; write it as 2026-03-01T08:30:00.250Z")
     return text.replace(",", ".") if "," in text else text
+
+
+def require_expiry(text: object, what: str) -> str:
+    """An expiresAt (clause 4.5.1) in one of two spellings, without fraction or with three digits: see `fixed`."""
+    known = require_datetime(text, what)
+    whole, dot, fraction = known[:-1].partition(".")
+    return f"{whole}.{fraction[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, '0')}Z" if dot else known
+
+
+def fixed(expiry: str) -> str:
+    """A moment of `require_expiry` in the fixed form of system timestamps."""
+    return expiry if "." in expiry else f"{expiry[:-1]}.000Z"
 
 
 def system_text(moment: datetime) -> str:

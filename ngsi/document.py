@@ -7,7 +7,7 @@ from typing import Any
 
 from ngsi.attribute import read_attributes
 from ngsi.context import Context
-from ngsi.datetimes import require_datetime
+from ngsi.datetimes import require_expiry
 from ngsi.entity import Attributes
 from ngsi.errors import BadRequestData, InvalidRequest
 from ngsi.names import require_uri, show
@@ -51,7 +51,7 @@ def read_fragment(body: object, context: Context, *, nulls: bool) -> Fragment:
         types=None if types is None else read_types(types, context),
         attributes=read_attributes(body, context, nulls=nulls),
         scopes=read_scopes(body, nulls=nulls),
-        expires_at=require_datetime(body["expiresAt"], "expiresAt of the entity") if "expiresAt" in body else None,
+        expires_at=require_expiry(body["expiresAt"], "expiresAt of the entity") if "expiresAt" in body else None,
     )
 
 

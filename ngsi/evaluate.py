@@ -20,6 +20,7 @@ from typing import Any
 
 from ngsi.entity import Entity, Instance
 from ngsi.errors import NotSupported
+from ngsi.linked import objects
 from ngsi.moments import MOMENT_TYPES, Moment, moment
 from ngsi.pattern import Pattern
 from ngsi.query_tree import (
@@ -34,7 +35,9 @@ from ngsi.query_tree import (
     OneOf,
     Or,
     Path,
+    PointsTo,
     Target,
+    inner,
 )
 from ngsi.vocabulary import VALUE_MEMBER
 
@@ -51,15 +54,23 @@ _RELATIONSHIPS = frozenset({"Relationship", "ListRelationship"})
 _WITH_MEMBERS = frozenset({"Property", "GeoProperty", "JsonProperty"})
 
 
-def compile(node: Node) -> Callable[[Entity], bool]:  # noqa: A001  # always used as evaluate.compile
-    """The query as a function; NotSupported (501) for elements of linked entities."""
+Lookup = Callable[[str], Entity | None]
+"""Gives the entity of an id, None if there is none."""
+
+
+def compile(node: Node, lookup: Lookup | None = None) -> Callable[[Entity], bool]:  # noqa: A001  # evaluate.compile
+    """The query as a function. `lookup` has the linked entities; without it they are NotSupported (501)."""
     match node:
         case And(terms):
-            every = [compile(term) for term in terms]
+            every = [compile(term, lookup) for term in terms]
             return lambda entity: all(term(entity) for term in every)
         case Or(terms):
-            some = [compile(term) for term in terms]
+            some = [compile(term, lookup) for term in terms]
             return lambda entity: any(term(entity) for term in some)
+        case PointsTo(relationship, ids, negated):
+            return lambda entity: ids.isdisjoint(_pointed_to(entity, relationship)) is negated
+        case Exists(Linked()) | Compare(Linked()) | Absent(Linked()):
+            return _linked(node, lookup)
         case Exists(target):
             return _term(target, lambda _: True, lambda _: True, lambda _: True)
         case Absent(target):
@@ -67,6 +78,25 @@ def compile(node: Node) -> Callable[[Entity], bool]:  # noqa: A001  # always use
             return lambda entity: not present(entity)
         case Compare(target, sign, operand):
             return _compare(target, sign, operand)
+
+
+def _linked(term: Exists | Absent | Compare, lookup: Lookup | None) -> Callable[[Entity], bool]:
+    if lookup is None:
+        raise NotSupported("q on an element of linked entities, name{…}, is not offered here")
+    target = term.target
+    assert isinstance(target, Linked)
+    relationship, types = target.relationship, frozenset(target.types)
+    inside = compile(inner(term), lookup)
+
+    def meets(linked: Entity | None) -> bool:
+        return linked is not None and (not types or not types.isdisjoint(linked.types)) and inside(linked)
+
+    wanted = not isinstance(term, Absent)
+    return lambda entity: any(meets(lookup(known)) for known in _pointed_to(entity, relationship)) is wanted
+
+
+def _pointed_to(entity: Entity, relationship: str) -> Iterable[str]:
+    return chain.from_iterable(map(objects, entity.attributes.get(relationship, ())))
 
 
 def _compare(target: Target, sign: str, operand: OneOf | Between | Pattern) -> Callable[[Entity], bool]:
@@ -96,8 +126,7 @@ def _compare(target: Target, sign: str, operand: OneOf | Between | Pattern) -> C
 
 def _term(target: Target, test: Test, test_reference: Test, test_languages: Test) -> Callable[[Entity], bool]:
     """The test of a value, that of a Relationship's URI(s), and that of the list of a LanguageProperty's values."""
-    if isinstance(target, Linked):
-        raise NotSupported("q on an element of linked entities, name{…}, is not offered by this broker")
+    assert isinstance(target, Path)
     if not target.names:
         return _entity_term(target, test)
     instance_test = _instance_test(target, test, test_reference, test_languages)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ngsi.attribute import is_attribute_object, kind_and_members, read_instance
 from ngsi.context import Context
+from ngsi.datetimes import require_expiry
 from ngsi.document import read_scopes, read_types
 from ngsi.entity import Attributes, Entity, Instance, dataset
 from ngsi.errors import BadRequestData, ResourceNotFound
@@ -229,7 +230,9 @@ def _merge_members(entity: Entity, body: Mapping[str, Any], context: Context, no
     if "type" in body or "@type" in body:
         types = list(dict.fromkeys(types + read_types(body.get("type", body.get("@type")), context)))
     scopes = read_scopes(body, nulls=True)
-    expires_at = body.get("expiresAt", entity.expires_at)
-    expires_at = None if expires_at == NULL else expires_at
+    expires_at = entity.expires_at
+    if "expiresAt" in body:
+        given = body["expiresAt"]
+        expires_at = None if given == NULL else require_expiry(given, "expiresAt of the entity")
     after = replace(entity, types=types, scopes=entity.scopes if scopes is None else scopes, expires_at=expires_at)
     return entity if after == entity else replace(after, modified_at=now)

@@ -1,6 +1,6 @@
 """The syntax tree of the query language `q` (clause 4.9). `ngsi.query` makes it; memory and MongoDB read it.
 
-Node = And | Or | Exists | Absent | Compare        Target = Path | Linked        Operand = OneOf | Between | Pattern
+Node = And | Or | Exists | Absent | Compare | PointsTo    Target = Path | Linked    Operand = OneOf | Between | Pattern
 """
 
 from dataclasses import dataclass
@@ -96,7 +96,19 @@ class Compare:
     operand: OneOf | Between | Pattern
 
 
-Node = And | Or | Exists | Absent | Compare
+@dataclass(frozen=True)
+class PointsTo:
+    """The Relationship of that key points to one of these entities; with `negated`, to none of them.
+
+    No query says so; a condition on linked entities becomes this once it is known which entities meet it.
+    """
+
+    relationship: str
+    ids: frozenset[str]
+    negated: bool = False
+
+
+Node = And | Or | Exists | Absent | Compare | PointsTo
 
 QUERY_MEMBERS = frozenset(
     {"createdAt", "modifiedAt", "deletedAt", "observedAt", "expiresAt", "unitCode", "datasetId", "instanceId"}
@@ -117,3 +129,27 @@ def attributes(node: Node) -> set[str]:
             return {key for term in terms for key in attributes(term)}
         case Exists(target) | Absent(target) | Compare(target):
             return {target.relationship} if isinstance(target, Linked) else set(target.names[:1])
+        case PointsTo(relationship):
+            return {relationship}
+
+
+def depth(node: Node) -> int:
+    """How many links away the farthest entity is that a query speaks of; 0 if it is the entity itself."""
+    match node:
+        case And(terms) | Or(terms):
+            return max(map(depth, terms))
+        case Exists(target) | Absent(target) | Compare(target):
+            links = 0
+            while isinstance(target, Linked):
+                target = target.target
+                links += 1
+            return links
+        case PointsTo():
+            return 0
+
+
+def inner(term: Exists | Absent | Compare) -> "Exists | Compare":
+    """What a term on linked entities asks of each of them. Absent: there is none to which this applies."""
+    assert isinstance(term.target, Linked)
+    target = term.target.target
+    return Compare(target, term.operator, term.operand) if isinstance(term, Compare) else Exists(target)

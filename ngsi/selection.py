@@ -30,6 +30,10 @@ Alternatives = tuple[frozenset[str], ...]
 """Keys of types: an entity needs all of one of these sets. The empty set is met by any entity."""
 
 
+EVERY: Alternatives = (frozenset(),)
+"""What `*` asks for."""
+
+
 def expand(text: object, context: Context) -> str:
     """The selection with keys for the names of the client; BadRequestData if it breaks the grammar."""
     if text == EVERY_TYPE:
@@ -51,7 +55,7 @@ def compact(selection: str, context: Context) -> str:
 def alternatives(selection: str) -> Alternatives:
     """What a selection with keys asks for."""
     if selection == EVERY_TYPE:
-        return (frozenset(),)
+        return EVERY
     return tuple(
         frozenset(_decode(key) for key in names.strip("()").split(";")) for names in re.split(r"[,|]", selection)
     )

@@ -11,14 +11,19 @@ from ngsi.vocabulary import CONTEXT_REL
 
 _PARAMETERS = {
     "attrs": "Names of attributes, separated by commas: the answer is reduced to them",
+    "containedBy": "Ids of entities that no link is followed to, separated by commas",
     "count": "true: the header NGSILD-Results-Count tells the number of all results",
-    "datasetId": "URI of the attribute instance; without it the default instance",
+    "csf": "Condition on context sources; this broker asks none, so nothing comes of it",
+    "datasetId": "URIs of attribute instances (@none: the default one), separated by commas; for a deletion one URI",
     "deleteAll": "true: all instances of the attribute",
     "expandValues": "Attributes whose values in q are terms of the @context",
     "format": "normalized (default), concise, simplified or keyValues",
     "id": "Ids of entities, separated by commas",
     "idPattern": "Regular expression to be found in the id",
-    "lang": "Language that a string given for a LanguageProperty is in",
+    "join": "flat: the entities linked to those found stand behind them; inline: inside them",
+    "joinLevel": "With join: how many links away, 1 by default, 10 at the most",
+    "jsonKeys": "Attributes whose brackets in q hold keys of JSON; here they always do",
+    "lang": "Languages wanted, as in Accept-Language; for a merge the language of strings for LanguageProperties",
     "limit": "Results in a page, 20 by default, 1000 at the most",
     "local": "true: this broker's own entities only",
     "observedAt": "The new observedAt of the attributes named that had one",
@@ -27,6 +32,7 @@ _PARAMETERS = {
     "options": "Keywords, separated by commas",
     "pick": "Names of members to show",
     "q": 'Condition on attributes, e.g. temperature>37.5;deviceState=="ok"',
+    "splitEntities": "Concerns entities spread over brokers; nothing comes of it here",
     "type": "Entity type selection, e.g. Zone,ThermalCamera or (Device;Camera)",
 }
 

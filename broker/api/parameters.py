@@ -77,37 +77,6 @@ def attribute_key(request: Request) -> str:
     return request.context.expand(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
-    """Which members of an entity are wanted: `only` those (None: all), and none of `omit`; keys, id, type and scope."""
-
-    only: frozenset[str] | None
-    omit: frozenset[str]
-    attrs: frozenset[str] | None
-
-
-_PLAIN_MEMBERS = frozenset({"id", "type", "scope"})
-
-
-def projection(request: Request) -> Projection:
-    """attrs, pick and omit (clauses 4.21 and 6.4.3.2)."""
-    attrs, pick, omit = request.names("attrs"), request.names("pick"), request.names("omit")
-    if attrs is not None:
-        if pick is not None or omit is not None:
-            raise BadRequestData("attrs goes neither with pick nor with omit; use pick alone")
-        if not _PLAIN_MEMBERS.isdisjoint(attrs):
-            raise BadRequestData("attrs lists attributes only, not id, type or scope; use pick for these")
-    if pick and omit and not set(pick).isdisjoint(omit):
-        raise BadRequestData(f"{', '.join(sorted(set(pick) & set(omit)))} stands in pick and in omit; decide for one")
-    return Projection(_members(request, pick), _members(request, omit) or frozenset(), _members(request, attrs))
-
-
-def _members(request: Request, names: list[str] | None) -> frozenset[str] | None:
-    if names is None:
-        return None
-    return frozenset(name if name in _PLAIN_MEMBERS else request.context.expand(name) for name in names)
-
-
 def selected_types(request: Request, expression: str) -> selection.Alternatives:
     """The alternatives of an entity type selection (clause 4.17), with the names of the request's @context."""
     return selection.alternatives(selection.expand(expression, request.context))

@@ -17,7 +17,7 @@ from ngsi.selection import Alternatives
 
 @dataclass(frozen=True, slots=True)
 class EntitySelector:
-    """Entities by type, id and pattern of the id (clause 5.2.33): every condition that is not None; ids win over a pattern."""
+    """Entities by type, id and pattern of the id (clause 5.2.33): all that is not None; ids win over a pattern."""
 
     types: Alternatives | None = None
     ids: tuple[str, ...] | None = None
@@ -75,6 +75,10 @@ class EntityStore(ABC):
     @abstractmethod
     def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
         """The entities that the query wants, ordered by id, from the offset (0 is the first) on."""
+
+    @abstractmethod
+    async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:
+        """The ids of the first entities behind the id `after` that the query wants, in their order."""
 
     @abstractmethod
     async def count(self, query: EntityQuery) -> int:

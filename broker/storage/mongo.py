@@ -104,6 +104,13 @@ class MongoEntityStore(EntityStore):
                 if entity is not None:
                     yield entity
 
+    async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:
+        """See EntityStore."""
+        condition = {"$and": [{"_id": {"$gt": after}}, entity_filter(query)]} if after else entity_filter(query)
+        cursor = self._collection.find(condition, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
+        with translated():
+            return [item["_id"] for item in await cursor.to_list()]
+
     async def count(self, query: EntityQuery) -> int:
         """See EntityStore."""
         with translated():

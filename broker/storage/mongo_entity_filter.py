@@ -10,11 +10,12 @@ from ngsi.selection import Alternatives
 
 def entity_filter(query: EntityQuery) -> dict[str, Any]:
     """The filter; tombstones and expired entities never meet it."""
-    conditions = [*_selected(query.selectors), {"expiresAt": {"$not": {"$lte": query.now}}}]
+    conditions = [*_selected(query.selectors), mongo_filter.unexpired(query.now)]
     if query.attributes is not None:
-        conditions.append({"$or": [{f"attrs.{key}": {"$exists": True}} for key in sorted(query.attributes)]})
+        living = {"$elemMatch": mongo_filter.unexpired(query.now)}
+        conditions.append({"$or": [{f"attrs.{key}": living} for key in sorted(query.attributes)]})
     if query.q is not None:
-        conditions.append(mongo_filter.translate(query.q))
+        conditions.append(mongo_filter.translate(query.q, query.now))
     return {"$and": conditions}
 
 

@@ -26,12 +26,14 @@ from ngsi.query_tree import (
     OneOf,
     Or,
     Path,
+    PointsTo,
     Target,
 )
 
 Filter = dict[str, Any]
 Operand = OneOf | Between | Pattern
 
+_SECOND_CHARS = len("YYYY-MM-DDThh:mm:ss")
 _EXISTS = {"$exists": True}
 _NO_LIST: Filter = {"$not": {"$type": "array"}}
 _ORDER = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -41,57 +43,75 @@ _HOLDING_ONE_TEXT = ("value", "vocab")
 _HOLDING_MEMBERS = ("value", "json")
 
 
-def translate(node: Node) -> Filter:
-    """The filter that finds the documents of the entities for which the query holds.
+def translate(node: Node, now: str) -> Filter:
+    """The filter that finds the documents of the entities for which the query holds, at the time `now`.
 
-    NotSupported (501) for elements of linked entities.
+    Of linked entities it must be known already which ones are meant (PointsTo); else NotSupported (501).
     """
+    return _translate(node, unexpired(now))
+
+
+def unexpired(now: str) -> Filter:
+    """What an entity's document and an instance of an attribute are like that have not expired."""
+    # A whole second sorts behind its fractions.
+    return {"expiresAt": {"$not": {"$lte": now}, "$ne": f"{now[:_SECOND_CHARS]}Z"}}
+
+
+def _translate(node: Node, living: Filter) -> Filter:
     match node:
         case And(terms):
-            return {"$and": [translate(term) for term in terms]}
+            return {"$and": [_translate(term, living) for term in terms]}
         case Or(terms):
-            return {"$or": [translate(term) for term in terms]}
+            return {"$or": [_translate(term, living) for term in terms]}
         case Exists(target):
-            return _exists(_own(target))
+            return _exists(_own(target), living)
         case Absent(target):
-            return {"$nor": [_exists(_own(target))]}
+            return _not(_exists(_own(target), living))
         case Compare(target, sign, operand):
-            return _compare(_own(target), sign, operand)
+            return _compare(_own(target), sign, operand, living)
+        case PointsTo(relationship, ids, negated):
+            listed = {"$in": sorted(ids)}
+            found = _in_instance(Path((relationship,)), {"$or": [{"object": listed}, {"objectList": listed}]}, living)
+            return _not(found) if negated else found
 
 
 def _own(target: Target) -> Path:
     if isinstance(target, Linked):
-        raise NotSupported("q on an element of linked entities, name{…}, is not offered by this broker")
+        raise NotSupported("q on an element of linked entities, name{…}, is not offered here")
     return target
 
 
-def _attribute(path: Path) -> str:
-    return "attrs." + ".attrs.".join(path.names)
-
-
-def _exists(path: Path) -> Filter:
+def _exists(path: Path, living: Filter) -> Filter:
     if path.member is not None:
-        return {f"{_attribute(path)}.{path.member}" if path.names else path.member: _EXISTS}
+        test: Filter = {path.member: _EXISTS}
+        return _in_instance(path, test, living) if path.names else test
     if not path.inside:
-        return {_attribute(path): _EXISTS}
+        return _in_instance(path, {}, living)
     found = [_all([*_guards(base, path.inside), {_inside(base, path): _EXISTS}]) for base in _bases_inside(path)]
     if path.inside == ("*",):
         found.append({"languageMap": _EXISTS})
-    return _in_instance(path, _any(found))
+    return _in_instance(path, _any(found), living)
 
 
-def _compare(path: Path, sign: str, operand: Operand) -> Filter:
+def _compare(path: Path, sign: str, operand: Operand, living: Filter) -> Filter:
     if path.member is None:
         found = list(_in_value(path, sign, operand))
         if path.inside in ((), ("*",)):
             found += _in_languages(sign, operand)
-        return _in_instance(path, _any(found))
+        return _in_instance(path, _any(found), living)
     test = _all([{path.member: _EXISTS}, _test(path.member, sign, operand)])
-    return _in_instance(path, test) if path.names else test
+    return _in_instance(path, test, living) if path.names else test
 
 
-def _in_instance(path: Path, test: Filter) -> Filter:
-    return {_attribute(path): {"$elemMatch": test}}
+def _in_instance(path: Path, test: Filter, living: Filter) -> Filter:
+    """Some instance of the attribute, or of the sub-attribute inside one, is like that and has not expired."""
+    for name in reversed(path.names[1:]):
+        test = {f"attrs.{name}": {"$elemMatch": _with(test, living)}}
+    return {f"attrs.{path.names[0]}": {"$elemMatch": _with(test, living)}}
+
+
+def _with(test: Filter, living: Filter) -> Filter:
+    return _all([test, living]) if "expiresAt" in test else test | living
 
 
 def _in_value(path: Path, sign: str, operand: Operand) -> Iterable[Filter]:

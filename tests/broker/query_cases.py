@@ -5,10 +5,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ngsi.datetimes import require_expiry
 from ngsi.names import key
 from ngsi.vocabulary import VALUE_MEMBER
 
 Document = dict[str, Any]
+
+NOW = "2026-03-01T08:00:00.250Z"
+"""The present of the queries: in the middle of the times that documents expire at."""
 
 NAMES = ["a", "b", "https://e.org/x.y/$n"]
 _KEYS = {name: key(name) if ":" in name else name for name in NAMES}
@@ -27,6 +31,7 @@ datetimes = st.builds(
         ),
     ),
 )
+expiries = datetimes.map(lambda text: require_expiry(text, "expiresAt"))
 _dates = st.sampled_from(["2026-03-01", "2026-03-02", "2026-02-30"])
 _times = st.sampled_from(["08:00:00Z", "08:00:00.0Z", "08:00:00.25Z", "08:00:01Z", "08:00:00.2Z"])
 _numbers = st.sampled_from([0, 1, 1.0, 2, 2.5, -1, -0.0, 2**53, 2**53 + 1, float(2**53), 2**62, 1e300])
@@ -71,7 +76,13 @@ def _instances(draw: st.DrawFn, depth: int) -> Document:
     kind = draw(st.sampled_from(["Property", "Property", "Property", *_CONTENT]))
     instance: Document = {"type": kind, VALUE_MEMBER[kind]: draw(_CONTENT[kind])}
     instance |= {"createdAt": draw(_system_times), "modifiedAt": draw(_system_times)}
-    for member, content in (("observedAt", datetimes), ("unitCode", st.just("a")), ("datasetId", st.just("urn:x:1"))):
+    optional = {
+        "observedAt": datetimes,
+        "unitCode": st.just("a"),
+        "datasetId": st.just("urn:x:1"),
+        "expiresAt": expiries,
+    }
+    for member, content in optional.items():
         if draw(st.booleans()):
             instance[member] = draw(content)
     if depth and draw(st.booleans()):
@@ -95,7 +106,7 @@ def documents(draw: st.DrawFn) -> Document:
         "attrs": draw(_attributes(1)),
     }
     if draw(st.booleans()):
-        document["expiresAt"] = draw(datetimes)
+        document["expiresAt"] = draw(expiries)
     return document
 
 

@@ -12,11 +12,11 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from broker.storage import mongo_documents, mongo_filter
-from ngsi import evaluate, query
+from ngsi import evaluate, expiry, query
 from ngsi.context import CORE
 from ngsi.errors import BadRequestData, NotSupported
 from tests.broker import query_cases
-from tests.broker.query_cases import Document
+from tests.broker.query_cases import NOW, Document
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,15 @@ def fill(collection: Collection[Any], documents: list[Document]) -> list[Documen
 
 
 def found_in_mongo(collection: Collection[Any], text: str) -> list[str]:
-    conditions = mongo_filter.translate(query.parse(text, CORE))
+    conditions = {"$and": [mongo_filter.unexpired(NOW), mongo_filter.translate(query.parse(text, CORE), NOW)]}
     return [document["_id"] for document in collection.find(conditions, {"_id": 1}).sort("_id")]
 
 
 def found_in_memory(documents: list[Document], text: str) -> list[str]:
     holds = evaluate.compile(query.parse(text, CORE))
     entities = [mongo_documents.entity(document) for document in documents]
-    return [entity.id for entity in entities if entity is not None and holds(entity)]
+    living = [left for entity in entities if entity is not None and (left := expiry.living(entity, NOW)) is not None]
+    return [entity.id for entity in living if holds(entity)]
 
 
 def of_values(*values: Any) -> list[Document]:
@@ -207,6 +208,6 @@ PATIENCE_S = 2
 @pytest.mark.parametrize("text", ["zone{name}", "zone{Zone:name}==1", "!zone{name}", "a==1;zone{b{c}}<3"])
 def test_elements_of_linked_entities_are_not_offered(text: str) -> None:
     with pytest.raises(NotSupported, match="linked"):
-        mongo_filter.translate(query.parse(text, CORE))
+        mongo_filter.translate(query.parse(text, CORE), NOW)
     with pytest.raises(NotSupported, match="linked"):
         evaluate.compile(query.parse(text, CORE))

@@ -1,0 +1,103 @@
+"""Linked entities in answers (clause 4.5.23): fetched level by level, shown inside the entities or after them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from broker.api.exchange import Request
+from broker.api.presentation import Presentation
+from broker.reader import Reader
+from ngsi.entity import Entity
+from ngsi.errors import TooManyResults
+from ngsi.linked import embedded, targets
+from ngsi.projection import Projection
+
+LINKED_MAX = 5000
+"""Linked entities in one answer; an entity that is shown in several places counts each time."""
+
+Shown = dict[str, Any]
+
+
+async def show_joined(request: Request, view: Presentation, entities: Sequence[Entity]) -> list[Shown]:
+    """The entities as JSON objects with those that they are linked to: `join=inline` inside, `join=flat` behind them.
+
+    Those of which nothing is wanted are left out. Raises TooManyResults.
+    """
+    fetched = await _fetch(request.tenant.reader, view, entities)
+    if view.join == "inline":
+        graph = _Graph(view, {**{known: entity for known, (entity, _) in fetched.items()}, **_by_id(entities)})
+        shown = [graph.show(entity, view.projection, view.join_level, frozenset({entity.id})) for entity in entities]
+    else:
+        linked = [(entity, wanted) for known, (entity, wanted) in fetched.items()]
+        shown = [view.shown(entity) for entity in entities]
+        shown += [view.rendered(view.reduced(entity, wanted), wanted) for entity, wanted in linked]
+    return [item for item in shown if item]
+
+
+def _by_id(entities: Sequence[Entity]) -> dict[str, Entity]:
+    return {entity.id: entity for entity in entities}
+
+
+async def _fetch(reader: Reader, view: Presentation, roots: Sequence[Entity]) -> dict[str, tuple[Entity, Projection]]:
+    """The entities linked to the roots, other than themselves, the nearest first; each with what is wanted of it.
+
+    One read for a level. An entity that several links lead to is followed further for each different wish.
+    """
+    known: dict[str, Entity | None] = {**_by_id(roots)}
+    fetched: dict[str, tuple[Entity, Projection]] = {}
+    frontier = [(view.reduced(entity, view.projection), view.projection) for entity in roots]
+    followed = {(entity.id, wanted.wish) for entity, wanted in frontier}
+    for _ in range(view.join_level):
+        links = {
+            (linked_id, wanted.wish): wanted
+            for entity, projection in frontier
+            for linked_id, wanted in targets(entity, projection)
+            if linked_id not in view.contained_by
+        }
+        missing = list(dict.fromkeys(linked_id for linked_id, _ in links if linked_id not in known))
+        if len(fetched) + len(missing) > LINKED_MAX:
+            raise TooManyResults(
+                f"The entities are linked to more than {LINKED_MAX} others; ask for fewer, a smaller joinLevel, "
+                "or pick the Relationships to follow"
+            )
+        known.update(dict.fromkeys(missing), **_by_id(await reader.get_all(missing) if missing else []))
+        frontier = []
+        new = frozenset(missing)
+        for link, wanted in links.items():
+            entity = known[link[0]]
+            if entity is None or link in followed:
+                continue
+            followed.add(link)
+            frontier.append((view.reduced(entity, wanted), wanted))
+            if entity.id in new:
+                fetched.setdefault(entity.id, (entity, wanted))
+    return fetched
+
+
+class _Graph:
+    """Shows entities with those that they are linked to inside; never one inside itself."""
+
+    def __init__(self, view: Presentation, known: dict[str, Entity]) -> None:
+        self._view = view
+        self._known = known
+        self._count = 0
+
+    def show(self, entity: Entity, projection: Projection, levels: int, path: frozenset[str]) -> Shown:
+        """The entity with linked ones `levels` links deep. `path`: the ids that it is inside of, and its own."""
+        view = self._view
+        entity = view.reduced(entity, projection)
+        if levels:
+
+            def show_linked(linked_id: str, wanted: Projection) -> Shown | None:
+                linked = self._known.get(linked_id)
+                if linked is None or linked_id in path or linked_id in view.contained_by:
+                    return None
+                self._count += 1
+                if self._count > LINKED_MAX:
+                    raise TooManyResults(
+                        f"The entities are linked to others in more than {LINKED_MAX} places; ask for fewer or a "
+                        "smaller joinLevel, or use join=flat, which shows each once"
+                    )
+                return self.show(linked, wanted, levels - 1, path | {linked_id}) or None
+
+            entity = embedded(entity, projection, show_linked, simplified=view.form == "simplified")
+        return view.rendered(entity, projection)
