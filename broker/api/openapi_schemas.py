@@ -1,0 +1,302 @@
+"""The JSON schemas of the OpenAPI document: what goes in and comes out (clauses 5.2 and 4.5), with examples."""
+
+from typing import Any
+
+from ngsi.vocabulary import VALUE_MEMBER
+
+Schema = dict[str, Any]
+
+_URI: Schema = {"type": "string", "format": "uri"}
+_MOMENT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-03-01T08:30:00Z"]}
+_TEXTS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_CONTEXT: Schema = {
+    "description": "With application/ld+json: a URL, an object of terms, or an array of both",
+    "type": ["string", "object", "array"],
+}
+_VALUES: dict[str, Schema] = {
+    "Property": {"description": "Any JSON value but null", "type": ["string", "number", "boolean", "object", "array"]},
+    "GeoProperty": {"$ref": "#/components/schemas/Geometry"},
+    "Relationship": {"oneOf": [_URI, {"type": "array", "items": _URI, "minItems": 1}]},
+    "LanguageProperty": {
+        "type": "object",
+        "description": "A text, or several, for each language tag of BCP 47; @none: without a language",
+        "additionalProperties": {"type": ["string", "array"]},
+        "examples": [{"fr": "Salle de lecture", "ar": "قاعة المطالعة"}],
+    },
+    "VocabProperty": {"oneOf": [{"type": "string"}, _TEXTS], "description": "Terms of the @context"},
+    "JsonProperty": {"description": "Any JSON value; nothing in it is expanded"},
+    "ListProperty": {"type": "array", "description": "Values whose order counts"},
+    "ListRelationship": {
+        "type": "array",
+        "description": "Ids whose order counts, bare or as {object: id}",
+        "items": {"type": ["string", "object"]},
+    },
+}
+_SAMPLES: dict[str, Any] = {
+    "Property": 21.5,
+    "GeoProperty": {"type": "Point", "coordinates": [-7.62, 33.0]},
+    "Relationship": "urn:ngsi-ld:Building:library",
+    "LanguageProperty": {"fr": "Salle de lecture", "ar": "قاعة المطالعة"},
+    "VocabProperty": "Teaching",
+    "JsonProperty": {"firmware": None, "flags": [1, 2]},
+    "ListProperty": [1, 2, 3],
+    "ListRelationship": ["urn:ngsi-ld:Door:1", "urn:ngsi-ld:Door:2"],
+}
+
+ROOM: dict[str, Any] = {
+    "id": "urn:ngsi-ld:Room:1",
+    "type": "Room",
+    "temperature": {"type": "Property", "value": 21.5, "unitCode": "CEL", "observedAt": "2026-03-01T08:30:00Z"},
+    "isPartOf": {"type": "Relationship", "object": "urn:ngsi-ld:Building:1"},
+}
+
+
+def _kind(kind: str) -> Schema:
+    """The schema of one kind of attribute, sub-attributes included (clauses 4.5.2 to 4.5.24)."""
+    member = VALUE_MEMBER[kind]
+    return {
+        "type": "object",
+        "required": ["type", member],
+        "properties": {
+            "type": {"const": kind},
+            member: _VALUES[kind],
+            "datasetId": _URI,
+            "observedAt": _MOMENT,
+            **({"unitCode": {"type": "string", "description": "UN/CEFACT code"}} if kind == "Property" else {}),
+        },
+        "additionalProperties": {"$ref": "#/components/schemas/Attribute"},
+        "examples": [{"type": kind, member: _SAMPLES[kind]}],
+    }
+
+
+def _object(description: str, properties: Schema, required: list[str], **more: Any) -> Schema:
+    return {"type": "object", "description": description, "properties": properties, "required": required, **more}
+
+
+_ENTITY_MEMBERS: Schema = {
+    "id": {**_URI, "examples": ["urn:ngsi-ld:Room:1"]},
+    "type": {"oneOf": [{"type": "string"}, _TEXTS], "description": "A type, or several"},
+    "scope": {
+        "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "examples": ["/Campus/Library"],
+    },
+    "expiresAt": _MOMENT,
+    "@context": _CONTEXT,
+}
+_ATTRIBUTES: Schema = {"additionalProperties": {"$ref": "#/components/schemas/Attribute"}}
+_SELECTOR = _object(
+    "Entities of a type, perhaps with this id or an id like that",
+    {
+        "type": {"type": "string"},
+        "id": {"oneOf": [_URI, {"type": "array", "items": _URI}]},
+        "idPattern": {"type": "string"},
+    },
+    ["type"],
+)
+
+SCHEMAS: dict[str, Schema] = {
+    **{kind: _kind(kind) for kind in VALUE_MEMBER},
+    "Geometry": _object(
+        "GeoJSON (RFC 7946) without GeometryCollection; longitude first",
+        {
+            "type": {"enum": ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]},
+            "coordinates": {"type": "array"},
+        },
+        ["type", "coordinates"],
+        examples=[{"type": "Point", "coordinates": [-7.62, 33.0]}],
+    ),
+    "Attribute": {
+        "description": "One instance, or an array of instances with different datasetIds",
+        "anyOf": [
+            *({"$ref": f"#/components/schemas/{kind}"} for kind in VALUE_MEMBER),
+            {"title": "concise or simplified", "description": "The value alone, or an instance without its type"},
+        ],
+    },
+    "Entity": _object(
+        "An entity (clause 5.2.4); every other member is an attribute",
+        _ENTITY_MEMBERS,
+        ["id", "type"],
+        **_ATTRIBUTES,
+        examples=[ROOM, {"id": "urn:ngsi-ld:Room:2", "type": "Room", "temperature": 22.0}],
+    ),
+    "EntityFragment": _object(
+        "Attributes of an entity, and where the operation takes them its types and scopes",
+        _ENTITY_MEMBERS,
+        [],
+        **_ATTRIBUTES,
+        examples=[{"temperature": {"type": "Property", "value": 22.0}}],
+    ),
+    "AttributeFragment": _object(
+        "One attribute, or the part of it that changes",
+        {},
+        [],
+        examples=[{"type": "Property", "value": 22.0}],
+    ),
+    "ShownEntity": _object(
+        "An entity as asked for: in the form of `format`, with the members of `pick`, `omit` and `attrs`",
+        {"id": _URI, "type": {"type": ["string", "array"]}},
+        [],
+        examples=[ROOM],
+    ),
+    "EntityList": {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/Entity"},
+        "minItems": 1,
+        "examples": [[ROOM]],
+    },
+    "ShownEntities": {"type": "array", "items": {"$ref": "#/components/schemas/ShownEntity"}, "examples": [[ROOM]]},
+    "Feature": _object(
+        "An entity in GeoJSON (clause 4.5.16)",
+        {
+            "id": _URI,
+            "type": {"const": "Feature"},
+            "geometry": {"type": ["object", "null"]},
+            "properties": {"type": "object"},
+        },
+        ["type", "geometry", "properties"],
+    ),
+    "FeatureCollection": _object(
+        "Entities in GeoJSON (clause 4.5.17)",
+        {
+            "type": {"const": "FeatureCollection"},
+            "features": {"type": "array", "items": {"$ref": "#/components/schemas/Feature"}},
+        },
+        ["type", "features"],
+    ),
+    "IdList": {
+        "type": "array",
+        "items": _URI,
+        "minItems": 1,
+        "examples": [["urn:ngsi-ld:Room:1", "urn:ngsi-ld:Room:2"]],
+    },
+    "Query": _object(
+        "What a query by POST asks for (clause 5.2.23)",
+        {
+            "type": {"const": "Query"},
+            "entities": {"type": "array", "items": _SELECTOR, "minItems": 1},
+            "attrs": _TEXTS,
+            "pick": _TEXTS,
+            "omit": _TEXTS,
+            "q": {"type": "string"},
+            "scopeQ": {"type": "string"},
+            "geoQ": {"type": "object"},
+            "lang": {"type": "string"},
+            "@context": _CONTEXT,
+        },
+        ["type"],
+        examples=[{"type": "Query", "entities": [{"type": "Room"}], "q": "temperature>25"}],
+    ),
+    "Subscription": _object(
+        "A wish to be told of changes (clause 5.2.12)",
+        {
+            "id": _URI,
+            "type": {"const": "Subscription"},
+            "entities": {"type": "array", "items": _SELECTOR, "minItems": 1},
+            "watchedAttributes": _TEXTS,
+            "q": {"type": "string"},
+            "notification": _object(
+                "Where to, and what",
+                {
+                    "attributes": _TEXTS,
+                    "format": {"enum": ["normalized", "concise", "simplified", "keyValues"]},
+                    "endpoint": _object(
+                        "The receiver",
+                        {
+                            "uri": _URI,
+                            "accept": {"enum": ["application/json", "application/ld+json", "application/geo+json"]},
+                        },
+                        ["uri"],
+                    ),
+                },
+                ["endpoint"],
+            ),
+            "expiresAt": _MOMENT,
+            "@context": _CONTEXT,
+        },
+        ["type", "notification"],
+        examples=[
+            {
+                "type": "Subscription",
+                "entities": [{"type": "Room"}],
+                "watchedAttributes": ["temperature"],
+                "q": "temperature>25",
+                "notification": {"endpoint": {"uri": "http://127.0.0.1:3000/notify", "accept": "application/json"}},
+            }
+        ],
+    ),
+    "ShownSubscription": _object(
+        "A subscription with its `status` and what became of its notifications",
+        {"id": _URI, "type": {"const": "Subscription"}, "status": {"enum": ["active", "paused", "expired"]}},
+        ["id", "type", "notification"],
+    ),
+    "ShownSubscriptions": {"type": "array", "items": {"$ref": "#/components/schemas/ShownSubscription"}},
+    "LdContext": _object(
+        "A JSON-LD document", {"@context": _CONTEXT}, ["@context"], examples=[{"@context": {"a": "urn:a"}}]
+    ),
+    "ContextSourceIdentity": _object(
+        "Who this broker is (clause 5.2.40)",
+        {
+            "id": _URI,
+            "type": {"const": "ContextSourceIdentity"},
+            "contextSourceAlias": {"type": "string", "description": "Its name in Via headers, for the tenant given"},
+            "contextSourceUptime": {"type": "string", "format": "duration", "examples": ["PT86400S"]},
+            "contextSourceTimeAt": _MOMENT,
+        },
+        ["id", "type", "contextSourceAlias", "contextSourceUptime", "contextSourceTimeAt"],
+    ),
+    "Tenants": {
+        "type": "array",
+        "items": _object(
+            "A tenant", {"name": {"type": "string"}, "createdAt": _MOMENT, "leaving": {"const": True}}, ["name"]
+        ),
+        "examples": [[{"name": "settat", "createdAt": "2026-03-01T08:30:00.000Z"}]],
+    },
+    "UpdateResult": _object(
+        "Which attributes were written (clause 5.2.18); names are full IRIs",
+        {
+            "updated": {"type": "array", "items": {"type": "string"}},
+            "notUpdated": {
+                "type": "array",
+                "items": _object(
+                    "An attribute and why not",
+                    {"attributeName": {"type": "string"}, "reason": {"type": "string"}},
+                    ["attributeName", "reason"],
+                ),
+            },
+        },
+        ["updated", "notUpdated"],
+    ),
+    "BatchOperationResult": _object(
+        "Which entities were written, and what was wrong with the others (clause 5.2.16)",
+        {
+            "success": {"type": "array", "items": {"type": "string"}},
+            "errors": {
+                "type": "array",
+                "items": _object(
+                    "An entity and what was wrong with it",
+                    {"entityId": {"type": "string"}, "error": {"$ref": "#/components/schemas/ProblemDetails"}},
+                    ["entityId", "error"],
+                ),
+            },
+        },
+        ["success", "errors"],
+    ),
+    "ProblemDetails": _object(
+        "An error (RFC 7807, clause 5.5.3); `detail` names the input, the rule and the way out",
+        {
+            "type": {**_URI, "description": "An error type of clause 5.5.2"},
+            "title": {"type": "string"},
+            "detail": {"type": "string"},
+            "status": {"type": "integer"},
+        },
+        ["type", "title", "detail", "status"],
+        examples=[
+            {
+                "type": "https://uri.etsi.org/ngsi-ld/errors/BadRequestData",
+                "title": "Bad request data",
+                "detail": "Attribute 'speed': a Property needs the member 'value'",
+                "status": 400,
+            }
+        ],
+    ),
+}

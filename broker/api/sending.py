@@ -1,0 +1,93 @@
+"""Answers on their way out: in pieces where they are long, compressed where the client takes it.
+
+A long answer is held once, as the bytes to send. It goes out in pieces, each of which waits until the client has taken
+the one before; a client that takes none for a while is left.
+"""
+
+import asyncio
+import zlib
+from functools import lru_cache
+
+import structlog
+from starlette.types import Send
+
+from broker.api.exchange import Answer
+
+_GZIP_MIN_BYTES = 2048
+_PIECE_BYTES = 65_536
+_INLINE_BYTES = 131_072
+"""Up to this size an answer is compressed on the event loop: a thread would take longer than the work."""
+_GZIP = 31
+_GZIP_LEVEL = 1
+"""JSON shrinks to an eighth already; higher levels take several times as long for the rest."""
+
+_log = structlog.get_logger()
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+async def send_answer(
+    answer: Answer, request: dict[bytes, bytes], extra: Headers, send: Send, within_s: float, *, is_head: bool
+) -> None:
+    """Sends an answer to a request with these headers; to HEAD without its body."""
+    content = answer.content
+    headers: list[tuple[bytes, bytes]] = [*answer.headers, *extra]
+    if content:
+        headers.append((b"content-type", answer.content_type))
+        if answer.size >= _GZIP_MIN_BYTES:
+            headers.append((b"vary", b"accept-encoding"))
+            if takes_gzip(request.get(b"accept-encoding", b"")):
+                headers.append((b"content-encoding", b"gzip"))
+                if not is_head:
+                    content = await _deflated(content, answer.size)
+    size = sum(map(len, content)) if isinstance(content, list) else len(content)
+    if answer.status != 204 and not (is_head and headers[-1][0] == b"content-encoding"):
+        headers.append((b"content-length", str(size).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if is_head:
+        await send({"type": "http.response.body", "body": b""})
+    elif isinstance(content, bytes) and size <= _PIECE_BYTES:
+        await send({"type": "http.response.body", "body": content})
+    else:
+        await _send_in_pieces(content if isinstance(content, list) else [content], send, within_s)
+
+
+async def _send_in_pieces(chunks: list[bytes], send: Send, within_s: float) -> None:
+    try:
+        for chunk in chunks:
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                piece = chunk if len(chunk) <= _PIECE_BYTES else chunk[start : start + _PIECE_BYTES]
+                async with asyncio.timeout(within_s):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with asyncio.timeout(within_s):
+            await send({"type": "http.response.body", "body": b""})
+    except TimeoutError:
+        # The server closes a connection whose answer stays incomplete.
+        _log.info("api.client_left", waited_s=within_s)
+
+
+async def _deflated(content: bytes | list[bytes], size: int) -> list[bytes]:
+    chunks = content if isinstance(content, list) else [content]
+    return deflate(chunks) if size <= _INLINE_BYTES else await asyncio.to_thread(deflate, chunks)
+
+
+def deflate(chunks: list[bytes]) -> list[bytes]:
+    """The chunks as one gzip file, itself in chunks."""
+    deflating = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP)
+    made = [deflating.compress(chunk) for chunk in chunks]
+    made.append(deflating.flush())
+    return [b"".join(made)] if sum(map(len, made)) <= _PIECE_BYTES else [chunk for chunk in made if chunk]
+
+
+@lru_cache(maxsize=1024)
+def takes_gzip(accept_encoding: bytes) -> bool:
+    """Whether an Accept-Encoding header (RFC 9110 12.5.3) allows gzip."""
+    weights: dict[str, float] = {}
+    for item in accept_encoding.decode("latin-1").lower().split(","):
+        coding, _, parameter = item.partition(";")
+        name, _, value = parameter.strip().partition("=")
+        try:
+            weights[coding.strip()] = float(value) if name.strip() == "q" else 1.0
+        except ValueError:
+            weights[coding.strip()] = 1.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0.0
