@@ -1,30 +1,58 @@
 """The context API as an ASGI application: NGSI-LD, health, metrics and the OpenAPI page."""
 
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
-from broker.api import attributes, batch, consumption, entities, later, subscriptions
+from broker.api import (
+    attributes,
+    batch,
+    consumption,
+    contexts,
+    discovery,
+    entities,
+    identity,
+    later,
+    purge,
+    subscriptions,
+    tenancy,
+)
+from broker.api.body_budget import BodyBudget
+from broker.api.cors import Cors
 from broker.api.docs_page import add_docs_page
 from broker.api.openapi import openapi
 from broker.api.routing import NgsiLdApi, merged
-from broker.contexts import Contexts, preloaded
+from broker.clock import system_now
+from broker.context_fetch import web_of_contexts
+from broker.context_supply import ContextSupply
+from broker.contexts import Contexts
 from broker.errors import StorageError
+from broker.preloaded_contexts import preloaded
+from broker.reaper import Reaper
 from broker.services import Services
 from broker.settings import Settings
 from broker.storage.mongo import MongoStorage
 from broker.tenants import Tenants
-from ngsi.datetimes import system_text
 from ngsi.vocabulary import SPECIFICATION
 
 RESOURCES = merged(
     resource
-    for family in (consumption, entities, attributes, batch, subscriptions, later)
+    for family in (
+        consumption,
+        discovery,
+        entities,
+        attributes,
+        batch,
+        purge,
+        subscriptions,
+        contexts,
+        identity,
+        later,
+        tenancy,
+    )
     for resource in family.RESOURCES
 )
 
@@ -48,7 +76,7 @@ class ContextApi(FastAPI):
 def create_app(settings: Settings | None = None) -> ContextApi:
     """The application; its parts are made when the server starts it. SettingsError if a setting cannot work."""
     settings = settings or Settings()
-    contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
+    contexts = Contexts(preloaded(settings.contexts))
     services: Services | None = None
 
     def running() -> Services:
@@ -58,10 +86,18 @@ def create_app(settings: Settings | None = None) -> ContextApi:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         nonlocal services
-        storage = MongoStorage(settings.mongodb_uri, settings.database, timeout_s=settings.mongodb_timeout_s)
-        tenants = Tenants(storage, settings, _clock)
-        services = Services(settings, storage, tenants, contexts, _clock)
-        yield
+        storage = MongoStorage(
+            settings.mongodb_uri,
+            settings.database,
+            timeout_s=settings.mongodb_timeout_s,
+            query_timeout_s=settings.query_timeout_s,
+        )
+        tenants = Tenants(storage, settings, system_now)
+        supply = ContextSupply(contexts, storage.contexts(), web_of_contexts(settings), system_now)
+        bodies = BodyBudget(settings.bodies_bytes)
+        services = Services(settings, storage, tenants, contexts, supply, bodies, system_now)
+        async with supply.tended(), Reaper(storage, tenants, system_now).working():
+            yield
         await tenants.close()
         await storage.close()
 
@@ -72,10 +108,15 @@ def create_app(settings: Settings | None = None) -> ContextApi:
         docs_url=None,
         redoc_url=None,
     )
-    app.ngsi_ld = NgsiLdApi(RESOURCES, running)
+    app.ngsi_ld = NgsiLdApi(RESOURCES, running, Cors(settings.cors_origins))
     add_docs_page(app)
     app.openapi = lambda: openapi(app, RESOURCES)  # type: ignore[method-assign]  # FastAPI's way to replace its document
 
+    _add_operators_pages(app, running)
+    return app
+
+
+def _add_operators_pages(app: FastAPI, running: Callable[[], Services]) -> None:
     @app.get("/health", tags=["operation"])
     async def health() -> dict[str, str]:
         """Answers as long as the process works."""
@@ -96,9 +137,3 @@ def create_app(settings: Settings | None = None) -> ContextApi:
     async def metrics() -> Response:
         """Prometheus metrics of this process."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return app
-
-
-def _clock() -> str:
-    return system_text(datetime.now(UTC))

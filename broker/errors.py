@@ -2,12 +2,15 @@
 
 BrokerError
 ├── SettingsError            a setting that cannot work; the process does not start
+├── TenantLeaving            503  a tenant of the name is being deleted
 ├── StorageError
 │   ├── StorageUnavailable   503  MongoDB does not answer; whether a write was done is not known
 │   └── WriteConflict             another process wrote the entity first; the committer applies the request anew
 └── Overloaded               503  a queue is full
 
-HttpRefusal                  405, 406, 411, 413, 415: the request is refused for its HTTP form
+HttpRefusal                  401, 403, 405, 406, 408, 411, 413, 415: the request is refused for its HTTP form
+
+ContextNotAtHand             never told to a client: an @context has to be brought first
 """
 
 from ngsi.errors import NgsiError
@@ -27,6 +30,13 @@ class SettingsError(BrokerError):
 
     title = "Unusable setting"
     status = 500
+
+
+class TenantLeaving(BrokerError):
+    """The tenant is being deleted; when that is done it can be created anew."""
+
+    title = "Tenant is being deleted"
+    retry_after_s = 3
 
 
 class StorageError(BrokerError):
@@ -53,13 +63,21 @@ class Overloaded(BrokerError):
     title = "Overloaded"
 
 
+class ContextNotAtHand(Exception):  # noqa: N818  # no error yet: the document is brought, then the request starts anew
+    """An @context names a document that has to be brought from the store or the web first."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference)
+        self.reference = reference
+
+
 class HttpRefusal(NgsiError):
-    """A request refused for its HTTP form (clause 6.3.2, 6.3.4): 405, 406, 411, 413 or 415."""
+    """A request refused for its HTTP form (clause 6.3.2, 6.3.4): 401, 403, 405, 406, 408, 411, 413 or 415."""
 
     name = "InvalidRequest"
 
     def __init__(self, status: int, title: str, detail: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(detail)
-        self.status = status  # type: ignore[misc]  # one class for five refusals
+        self.status = status  # type: ignore[misc]  # one class for these refusals
         self.title = title  # type: ignore[misc]
         self.headers = headers

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from broker.api.body_budget import BodyBudget
+from broker.context_supply import ContextSupply
 from broker.contexts import Contexts
 from broker.settings import Settings
 from broker.storage.base import Storage
@@ -17,5 +19,7 @@ class Services:
     storage: Storage
     tenants: Tenants
     contexts: Contexts
+    context_supply: ContextSupply
+    bodies: BodyBudget
     clock: Callable[[], str]
     """The present as a system timestamp."""

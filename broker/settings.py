@@ -1,5 +1,7 @@
 """Settings of the context API and the notifier, from the environment."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,13 +19,31 @@ class Settings(BaseSettings):
     notifier_port: int = Field(default=1027, ge=1, le=65535)
     contexts: str = ""
     """Folders of preloaded @contexts, separated like PATH; each has an index.json that maps URLs to files."""
+    fetch_contexts: Literal["public", "any", "none"] = "public"
+    """From where other @contexts are fetched: public addresses, any address (also private ones), or nowhere."""
+    context_timeout_s: float = Field(default=2.0, gt=0)
+    """How long fetching an @context may take, redirects and all."""
+    context_bytes: int = Field(default=1_000_000, ge=1)
+    """Size of a fetched @context document at the most."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """Where clients reach this API, e.g. https://city.example; empty: the name by which each request calls it."""
     queue_count: int = Field(default=5000, ge=1)
     """Entity writes that may wait for the committer of a tenant; beyond that the answer is 503 with Retry-After."""
     flush_count: int = Field(default=500, ge=1)
     """Entity writes in one flush at the most."""
-    cache_count: int = Field(default=20_000, ge=0)
-    """Entities that the committer of a tenant remembers, to save the read before the write."""
+    cache_bytes: int = Field(default=100_000_000, ge=0)
+    """Memory for the entities that the committer of a tenant remembers, to save the read before the write."""
     body_bytes: int = Field(default=10_000_000, ge=1)
     """Size of a request body at the most."""
+    bodies_bytes: int = Field(default=32_000_000, ge=1)
+    """Bodies being worked on at the same time, in all; beyond that the answer is 503 with Retry-After."""
+    query_timeout_s: float = Field(default=10.0, gt=0)
+    """How long MongoDB may work on one query before it is answered 403 TooComplexQuery."""
     mongodb_timeout_s: float = Field(default=5.0, gt=0)
     """How long a request waits for MongoDB to be there before it is answered 503."""
+    transfer_timeout_s: float = Field(default=30.0, gt=0)
+    """How long a client may take to send its body, or to take the next 64 KiB of an answer."""
+    cors_origins: str = Field(default="", pattern=r"^(\*|https?://[^\s,*/]+(\s*,\s*https?://[^\s,*/]+)*)?$")
+    """Web pages that may call this API from a browser: `*` for all, or their origins, separated by commas."""
+    operator_key: str = ""
+    """Bearer token of the operators' resources under /ngsi-ld/ex/v1; as long as it is empty, these are closed."""

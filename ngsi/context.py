@@ -10,12 +10,28 @@ from typing import Any
 from ngsi import names
 from ngsi.core_context import CORE_URLS, PREFIXES, TERMS
 from ngsi.errors import BadRequestData
+from ngsi.term_definitions import Definitions
 from ngsi.vocabulary import CORE_CONTEXT_URL, DEFAULT_CONTEXT
 
 ContextSource = str | dict[str, Any] | list[Any]
 """An @context as a client gives it: a URL, an object of terms, or an array of both."""
 
 _CACHED_NAMES_MAX = 4096
+
+
+def _shortest(terms: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    """IRI → the shortest term for it, of these terms and those known before; core terms are not redefined."""
+    shortest = dict(known)
+    for term, iri in terms.items():
+        if term in TERMS and known:
+            continue
+        best = shortest.get(iri)
+        if best is None or (len(term), term) < (len(best), best):
+            shortest[iri] = term
+    return shortest
+
+
+_CORE_TERMS_BY_IRI = _shortest(TERMS, {})
 
 
 class Context:
@@ -27,18 +43,12 @@ class Context:
 
     def __init__(self, source: ContextSource = CORE_CONTEXT_URL, tables: Iterable[Mapping[str, Any]] = ()) -> None:
         self.source = source
-        definitions: dict[str, Any] = {}
-        for table in tables:
-            _require_flat(table)
-            definitions.update(table)
-        resolved = {term: iri for term in definitions if (iri := _resolve(term, definitions))}
-        self._terms = resolved | TERMS
-        self._prefixes = {term: iri for term, iri in resolved.items() if iri[-1] in "/#:?=_-"} | PREFIXES
-        self._terms_by_iri: dict[str, str] = {}
-        for term, iri in self._terms.items():
-            best = self._terms_by_iri.get(iri)
-            if best is None or len(term) < len(best):
-                self._terms_by_iri[iri] = term
+        definitions = Definitions(tables)
+        self._terms = definitions.iris | TERMS
+        self._prefixes = {
+            term: definitions.iris[term] for term in definitions.prefixes if term not in TERMS and term not in PREFIXES
+        } | PREFIXES
+        self._terms_by_iri = _shortest(definitions.iris, _CORE_TERMS_BY_IRI)
         self._keys: dict[str, str] = {}
         self._compacted: dict[str, str] = {}
 
@@ -71,11 +81,14 @@ class Context:
             if local and ":" not in local and local not in self._terms:
                 return local
         candidates = [
-            f"{prefix}:{iri[len(base) :]}"
+            compact
             for prefix, base in self._prefixes.items()
-            if iri.startswith(base) and len(iri) > len(base) and not iri.startswith("//", len(base))
+            if iri.startswith(base)
+            and len(iri) > len(base)
+            and not iri.startswith("//", len(base))
+            and (compact := f"{prefix}:{iri[len(base) :]}") not in self._terms
         ]
-        return min(candidates, key=len, default=iri)
+        return min(candidates, key=lambda name: (len(name), name), default=iri)
 
     def expand(self, name: str) -> str:
         """The key of a type or attribute name; BadRequestData for an illegal name."""
@@ -95,7 +108,10 @@ class Context:
         """The name that a key goes by in this context."""
         name = self._compacted.get(key)
         if name is None:
-            name = self.compact_iri(names.iri(key))
+            iri = names.iri(key)
+            name = self.compact_iri(iri)
+            if not names.is_name(name):
+                name = iri
             if len(self._compacted) >= _CACHED_NAMES_MAX:
                 self._compacted.clear()
             self._compacted[key] = name
@@ -113,40 +129,3 @@ def user_source(source: ContextSource) -> ContextSource:
     if not kept:
         return CORE_CONTEXT_URL
     return kept[0] if len(kept) == 1 else kept
-
-
-def _require_flat(table: Mapping[str, Any]) -> None:
-    for term, definition in table.items():
-        if isinstance(definition, Mapping) and "@context" in definition:
-            raise BadRequestData(
-                f"@context: term {names.show(term)} has an @context of its own (a scoped context), which NGSI-LD names "
-                "cannot use; define its terms at the top level"
-            )
-
-
-def _resolve(term: str, definitions: Mapping[str, Any], trail: tuple[str, ...] = ()) -> str | None:
-    """The IRI that a term stands for in the definitions; None for keywords, null and circular definitions."""
-    if term.startswith("@") or term in trail:
-        return None
-    definition = definitions[term]
-    if isinstance(definition, Mapping):
-        definition = definition.get("@id", term)
-    if not isinstance(definition, str) or (definition.startswith("@") and definition not in ("@id", "@type")):
-        return None
-    return _resolve_reference(definition, definitions, (*trail, term))
-
-
-def _resolve_reference(name: str, definitions: Mapping[str, Any], trail: tuple[str, ...]) -> str | None:
-    if name.startswith("@"):
-        return name
-    if name in definitions and name not in trail:
-        return _resolve(name, definitions, trail)
-    prefix, colon, local = name.partition(":")
-    if not colon:
-        return TERMS.get(name, DEFAULT_CONTEXT + name)
-    if local.startswith("//"):
-        return name
-    if prefix in definitions:
-        base = _resolve(prefix, definitions, trail)
-        return None if base is None else base + local
-    return PREFIXES[prefix] + local if prefix in PREFIXES else name

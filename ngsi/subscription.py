@@ -1,8 +1,9 @@
 """Subscriptions: checked, held with keys for names, shown in the names of the reader (clauses 5.2.12, 5.8.1 to 5.8.4).
 
 Document of the collection `subscriptions`:
-{_id, subscription: {the client's members, names as keys}, context: URL | object | array, createdAt, modifiedAt,
- delivery?: {timesSent, timesFailed, lastNotification, lastSuccess, lastFailure, state, …}}
+{_id, subscription: {the client's members, names as keys}, context: URL | object | array, contextUrl?, createdAt,
+ modifiedAt, delivery?: {timesSent, timesFailed, lastNotification, lastSuccess, lastFailure, state, …}}
+`contextUrl` is the broker's own URL of a context that is an object or an array.
 It is written as a whole (insert, replace); only the notifier writes `delivery`, by update operators.
 """
 
@@ -98,8 +99,9 @@ def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool
         shown["watchedAttributes"] = [context.compact(key) for key in members["watchedAttributes"]]
     if "timeInterval" not in members:
         shown.setdefault("notificationTrigger", DEFAULT_TRIGGERS)
-    if isinstance(stored["context"], str):
-        shown.setdefault("jsonldContext", stored["context"])
+    context_url = stored.get("contextUrl", stored["context"])
+    if isinstance(context_url, str):
+        shown.setdefault("jsonldContext", context_url)
     shown["notification"] = show_parameters(members["notification"], context) | _delivery(stored.get("delivery", {}))
     shown["status"] = status(members, now)
     if sysattrs:

@@ -6,32 +6,63 @@ from urllib.parse import quote
 
 import orjson
 
-from broker.api.exchange import LD_JSON, Answer, Request
+from broker.api.exchange import GEO_JSON, LD_JSON, Answer, Request
+from broker.api.long_array import LongArray, geometry_term
+from broker.contexts import id_of, own_part
+from ngsi import geojson
 from ngsi.context import Context
 from ngsi.errors import NgsiError
 from ngsi.names import iri
 from ngsi.patch import Patched
-from ngsi.vocabulary import CONTEXT_REL, CORE_CONTEXT_URL
+from ngsi.vocabulary import CONTEXT_REL
 
 NO_CONTENT = Answer(204)
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _BASE = "/ngsi-ld/v1"
 
 
-def with_context(request: Request, payload: Any, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    """200 with entities, subscriptions …: the @context goes into each object of ld+json, else into the Link header."""
-    context = request.context
-    if request.accept == LD_JSON:
-        for item in payload if isinstance(payload, list) else [payload]:
-            item["@context"] = context.source
-        return Answer(200, orjson.dumps(payload), headers, b"application/ld+json")
-    return Answer(200, orjson.dumps(payload), (*headers, (b"link", context_link(context))))
+def with_context(
+    request: Request, payload: dict[str, Any] | list[dict[str, Any]] | LongArray, headers: Headers = ()
+) -> Answer:
+    """200 with entities, subscriptions …: the @context goes into each object of ld+json, else into the Link header.
+
+    With GeoJSON it goes into the body unless the header Prefer says otherwise.
+    """
+    in_body = request.accept == LD_JSON or (
+        request.accept == GEO_JSON and geojson.context_in_body(request.headers.get(b"prefer", b"").decode("latin-1"))
+    )
+    if not in_body:
+        headers = (*headers, (b"link", context_link(request, request.context)))
+    content = _object(request, payload, in_body) if isinstance(payload, dict) else _array(request, payload, in_body)
+    return Answer(200, content, headers, request.accept.encode())
 
 
-def context_link(context: Context) -> bytes:
-    """The Link header value that names the @context of a JSON answer (clause 6.3.5)."""
-    # An inline context has no address: its terms are the client's own, and the core is what both sides share.
-    url = context.url or CORE_CONTEXT_URL
+def _object(request: Request, payload: dict[str, Any], in_body: bool) -> bytes:
+    if request.accept == GEO_JSON:
+        payload = geojson.feature(payload, geometry_term(request))
+    if in_body:
+        payload["@context"] = request.context.source
+    return orjson.dumps(payload)
+
+
+def _array(request: Request, payload: list[dict[str, Any]] | LongArray, in_body: bool) -> bytes | list[bytes]:
+    array = payload if isinstance(payload, LongArray) else LongArray(request)
+    for item in payload if isinstance(payload, list) else ():
+        array.add(item)
+    return array.content(context_in_body=in_body)
+
+
+def context_link(request: Request, context: Context) -> bytes:
+    """The Link header value that names the @context of a JSON answer (clause 6.3.5).
+
+    An @context that has no address of its own gets one of this broker, which serves it (clause 5.13.1).
+    """
+    url = context.url
+    if url is None:
+        request.offered = context
+        url = request.address(id_of(own_part(context.source)))
     return f'<{url}>; rel="{CONTEXT_REL}"; type="{LD_JSON}"'.encode()
 
 

@@ -1,5 +1,6 @@
 """One request and its answer, as the operations of the API see them (clauses 6.3.4 to 6.3.6)."""
 
+import asyncio
 import re
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from broker.contexts import STORE_PATH
 from broker.errors import HttpRefusal
 from broker.services import Services
 from broker.tenants import Tenant
@@ -17,8 +19,10 @@ from ngsi.vocabulary import CONTEXT_REL
 
 JSON = "application/json"
 LD_JSON = "application/ld+json"
+GEO_JSON = "application/geo+json"
 
 _DEPTH_MAX = 60
+_NOT_YET = object()
 _INTEGER_MAX = 2**63 - 1
 _BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
 _LINK = re.compile(r'\s*<([^>]*)>\s*((?:;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,]+))?\s*)*)(?:,|$)')
@@ -26,12 +30,20 @@ _LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?
 
 
 class Answer(NamedTuple):
-    """Status, body bytes and further headers of an answer; without body there is no Content-Type."""
+    """Status, body and further headers of an answer; without body there is no Content-Type.
+
+    A long body is a list of chunks, so that its whole is never there twice.
+    """
 
     status: int
-    content: bytes = b""
+    content: bytes | list[bytes] = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
+
+    @property
+    def size(self) -> int:
+        """Length of the body in bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else sum(map(len, self.content))
 
 
 class Request:
@@ -43,15 +55,18 @@ class Request:
 
     __slots__ = (
         "_context",
+        "_parsed",
         "accept",
         "body",
         "content",
         "headers",
+        "offered",
         "parameters",
         "path",
         "request_id",
         "services",
         "tenant",
+        "tenant_name",
         "url_parameters",
     )
 
@@ -72,6 +87,10 @@ class Request:
         self.body: Any = None
         self.request_id = ""
         self.tenant: Tenant
+        self.tenant_name = ""
+        self.offered: Context | None = None
+        """An inline @context whose address goes into the answer: it has to be there before the answer is."""
+        self._parsed: Any = _NOT_YET
         self._context: Context | None = None
 
     @property
@@ -81,9 +100,17 @@ class Request:
             self._context = self._linked_context()
         return self._context
 
+    async def parse_aside(self) -> None:
+        """Parses a large body in a thread; what `json` would raise is raised here."""
+        self._parsed = await asyncio.to_thread(parse_json, self.content)
+
+    def json(self) -> Any:
+        """The JSON value of the body, see `parse_json`."""
+        return parse_json(self.content) if self._parsed is _NOT_YET else self._parsed
+
     def read_body(self) -> Any:
         """Parses the body and takes its @context out; sets `body` and `context`."""
-        self.body = body = parse_json(self.content)
+        self.body = body = self.json()
         if isinstance(body, dict):
             self._context = self.context_of(body)
         return body
@@ -101,7 +128,7 @@ class Request:
                     "There is an @context in the body and one in the Link header; "
                     "with Content-Type application/ld+json leave the Link header out"
                 )
-            return self.services.contexts.get(document["@context"])
+            return self.services.contexts.get(document["@context"], self.tenant_name)
         if "@context" in document:
             raise BadRequestData(
                 "The body has an @context, which Content-Type application/json does not allow; "
@@ -112,7 +139,15 @@ class Request:
     def _linked_context(self) -> Context:
         link = self.headers.get(b"link")
         url = None if link is None else context_link(link)
-        return CORE if url is None else self.services.contexts.get(url)
+        return CORE if url is None else self.services.contexts.get(url, self.tenant_name)
+
+    def address(self, context_id: str) -> str:
+        """Where clients find an @context of this broker."""
+        base = self.services.settings.public_url.rstrip("/")
+        if not base:
+            host = self.headers.get(b"host", b"").decode("latin-1")
+            base = f"http://{host or f'{self.services.settings.host}:{self.services.settings.port}'}"
+        return f"{base}{STORE_PATH}{context_id}"
 
     def flag(self, name: str) -> bool:
         """A boolean parameter, false if absent."""
@@ -187,11 +222,12 @@ def media_type(content_type: bytes | None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def accepted(accept: bytes | None) -> str:
-    """application/json or application/ld+json, whichever the Accept header prefers (clause 6.3.4); 406 if neither."""
+def accepted(accept: bytes | None, *, offers_geojson: bool = False) -> str:
+    """The representation that the Accept header prefers, the first of equal ones (clause 6.3.4); 406 if it has none."""
     if accept is None:
         return JSON
-    quality = dict.fromkeys((JSON, LD_JSON), (-1, 0.0))
+    offers = (JSON, LD_JSON, GEO_JSON) if offers_geojson else (JSON, LD_JSON)
+    quality = dict.fromkeys(offers, (-1, 0.0))
     for item in accept.decode("latin-1").lower().split(","):
         wanted, *parameters = [part.strip() for part in item.split(";")]
         weight = _weight(parameters)
@@ -203,7 +239,7 @@ def accepted(accept: bytes | None) -> str:
                 quality[offered] = (specificity, weight)
     best = max(quality, key=lambda offered: quality[offered][1])
     if quality[best][1] <= 0:
-        raise HttpRefusal(406, "Not Acceptable", f"Accept {show(accept)} allows none of {JSON}, {LD_JSON}")
+        raise HttpRefusal(406, "Not Acceptable", f"Accept {show(accept)} allows none of {', '.join(offers)}")
     return best
 
 

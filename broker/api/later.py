@@ -3,10 +3,6 @@
 from broker.api.routing import Operation, Resource, not_offered
 
 _PLACES = [
-    ("types", "GET", "5.7.5"),
-    ("types/{type}", "GET", "5.7.7"),
-    ("attributes", "GET", "5.7.8"),
-    ("attributes/{attributeName}", "GET", "5.7.10"),
     ("csourceRegistrations", "GET POST", "5.9"),
     ("csourceRegistrations/{registrationId}", "GET PATCH DELETE", "5.9"),
     ("csourceSubscriptions", "GET POST", "5.11"),
@@ -17,9 +13,6 @@ _PLACES = [
     ("temporal/entities/{entityId}/attrs/{attributeName}", "DELETE", "5.6.13"),
     ("temporal/entities/{entityId}/attrs/{attributeName}/{instanceId}", "PATCH DELETE", "5.6.14"),
     ("temporal/entityOperations/query", "POST", "5.7.4"),
-    ("jsonldContexts", "GET POST", "5.13"),
-    ("jsonldContexts/{contextId}", "GET DELETE", "5.13"),
-    ("info/sourceIdentity", "GET", "5.15"),
     ("entityMaps", "GET POST", "5.14"),
     ("entityMaps/{entityMapId}", "GET PATCH DELETE", "5.14"),
     ("snapshots", "POST DELETE", "5.16"),

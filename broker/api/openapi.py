@@ -6,8 +6,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from broker.api.openapi_parameters import parameter
+from broker.api.openapi_schemas import SCHEMAS
 from broker.api.routing import Operation, Resource, not_offered
-from ngsi.vocabulary import CONTEXT_REL
+from ngsi.vocabulary import CONTEXT_REL, CORE_CONTEXT_URL
 
 _PARAMETERS = {
     "attrs": "Names of attributes, separated by commas: the answer is reduced to them",
@@ -15,7 +17,9 @@ _PARAMETERS = {
     "count": "true: the header NGSILD-Results-Count tells the number of all results",
     "csf": "Condition on context sources; this broker asks none, so nothing comes of it",
     "datasetId": "URIs of attribute instances (@none: the default one), separated by commas; for a deletion one URI",
+    "details": "true: what is known of each @context, instead of its URL or content",
     "deleteAll": "true: all instances of the attribute",
+    "drop": "For a purge: attributes that are deleted; the entities stay",
     "expandValues": "Attributes whose values in q are terms of the @context",
     "format": "normalized (default), concise, simplified or keyValues",
     "id": "Ids of entities, separated by commas",
@@ -23,6 +27,8 @@ _PARAMETERS = {
     "join": "flat: the entities linked to those found stand behind them; inline: inside them",
     "joinLevel": "With join: how many links away, 1 by default, 10 at the most",
     "jsonKeys": "Attributes whose brackets in q hold keys of JSON; here they always do",
+    "kind": "Hosted, Cached or ImplicitlyCreated",
+    "keep": "For a purge: attributes that stay; all others of the entities are deleted",
     "lang": "Languages wanted, as in Accept-Language; for a merge the language of strings for LanguageProperties",
     "limit": "Results in a page, 20 by default, 1000 at the most",
     "local": "true: this broker's own entities only",
@@ -32,124 +38,167 @@ _PARAMETERS = {
     "options": "Keywords, separated by commas",
     "pick": "Names of members to show",
     "q": 'Condition on attributes, e.g. temperature>37.5;deviceState=="ok"',
+    "reload": "true: fetch the @context anew instead of deleting it",
     "splitEntities": "Concerns entities spread over brokers; nothing comes of it here",
     "type": "Entity type selection, e.g. Zone,ThermalCamera or (Device;Camera)",
 }
 
-_EXAMPLES: dict[str, Any] = {
-    "Entity": {
-        "id": "urn:ngsi-ld:Room:1",
-        "type": "Room",
-        "temperature": {"type": "Property", "value": 21.5, "unitCode": "CEL", "observedAt": "2026-03-01T08:30:00Z"},
-        "isPartOf": {"type": "Relationship", "object": "urn:ngsi-ld:Building:1"},
-    },
-    "AttributeFragment": {"type": "Property", "value": 22.0},
-    "EntityFragment": {"temperature": {"type": "Property", "value": 22.0}},
-    "EntityList": [{"id": "urn:ngsi-ld:Room:1", "type": "Room", "temperature": {"type": "Property", "value": 21.5}}],
-    "Query": {
-        "type": "Query",
-        "entities": [{"type": "Room", "idPattern": ":1$"}, {"type": "Hall"}],
-        "q": "temperature>20",
-        "pick": ["id", "temperature"],
-    },
-    "IdList": ["urn:ngsi-ld:Room:1", "urn:ngsi-ld:Room:2"],
-    "Subscription": {
-        "type": "Subscription",
-        "entities": [{"type": "Room"}],
-        "watchedAttributes": ["temperature"],
-        "q": "temperature>25",
-        "notification": {"endpoint": {"uri": "http://127.0.0.1:3000/notify", "accept": "application/json"}},
-    },
-}
+_SHOWN = ("application/json", "application/ld+json")
 
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "detail": {"type": "string"},
-        "status": {"type": "integer"},
-    },
-    "example": {
-        "type": "https://uri.etsi.org/ngsi-ld/errors/BadRequestData",
-        "title": "Bad request data",
-        "detail": "Attribute 'speed': a Property needs the member 'value'",
-        "status": 400,
-    },
+_ANSWERS: dict[tuple[str, int], str] = {
+    ("retrieveEntity", 200): "ShownEntity",
+    ("queryEntities", 200): "ShownEntities",
+    ("queryBatch", 200): "ShownEntities",
+    ("querySubscriptions", 200): "ShownSubscriptions",
+    ("retrieveSubscription", 200): "ShownSubscription",
+    ("retrieveSourceIdentity", 200): "ContextSourceIdentity",
+    ("listTenants", 200): "Tenants",
+    ("createBatch", 201): "IdList",
+    ("upsertBatch", 201): "IdList",
+    ("updateAttributes", 207): "UpdateResult",
+    ("appendAttributes", 207): "UpdateResult",
 }
+"""Schema of the body by operation and status. Every other 207 is a BatchOperationResult; what is not named has none."""
+
+_REFUSALS: dict[int, str] = {
+    400: "InvalidRequest or BadRequestData: the request is not well-formed, or against the data model or a grammar",
+    401: "No operator's key",
+    403: "TooManyResults or TooComplexQuery: more is asked for than the broker gives to one request",
+    404: "NonexistentTenant, or nothing there",
+    406: "None of the media types that Accept allows is offered",
+    408: "The body did not arrive in time",
+    411: "Content-Length is missing (also with chunked transfer); no body",
+    413: "The body is too large (see MEDINA_BODY_BYTES)",
+    415: "The media type of the body is not understood; no body",
+    501: "Known to the standard, not offered by this broker yet",
+    503: "The broker is overloaded or MongoDB is away: try again after Retry-After seconds",
+    504: "An @context cannot be fetched",
+}
+_BARE = frozenset({411, 415})
+_WITH_BODY = frozenset({408, 411, 413, 415})
 
 
 def openapi(app: FastAPI, resources: list[Resource]) -> dict[str, Any]:
     """The OpenAPI 3.1 document: FastAPI's own routes and every NGSI-LD operation with its clause."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version="0.1.0", description=app.description, routes=app.routes)
-        document.setdefault("components", {}).setdefault("schemas", {})["ProblemDetails"] = _PROBLEM
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(SCHEMAS)
+        components["securitySchemes"] = {"operator": {"type": "http", "scheme": "bearer"}}
         for resource in resources:
             document["paths"][resource.path] = {
-                method.lower(): _operation(resource, operation) for method, operation in resource.operations.items()
+                method.lower(): _operation(resource, method, operation)
+                for method, operation in resource.operations.items()
             }
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _operation(resource: Resource, operation: Operation) -> dict[str, Any]:
+def _operation(resource: Resource, method: str, operation: Operation) -> dict[str, Any]:
     summary, _, description = inspect.cleandoc(operation.handler.__doc__ or "").partition("\n")
     is_offered = operation.handler is not not_offered
     described: dict[str, Any] = {
         "operationId": operation.name,
-        "tags": [resource.segments[2] if is_offered else "not offered yet"],
+        "tags": [resource.segments[-1 if resource.segments[1] == "ex" else 2].strip("{}") if is_offered else "later"],
         "summary": summary if is_offered else f"{operation.name}: answers 501",
         "description": f"{description.strip()}\n\nETSI GS CIM 009 clause {operation.clause}.".strip(),
-        "parameters": [*_path_parameters(resource), *_query_parameters(operation), *_HEADERS],
-        "responses": {str(status): {"description": text} for status, text in operation.answers.items()}
-        | _refusals(is_offered),
+        "parameters": [*_path_parameters(resource), *_query_parameters(operation), *_header_parameters(operation)],
+        "responses": _responses(method, operation, is_offered=is_offered),
     }
     if operation.body is not None:
-        content = {"example": _EXAMPLES[operation.body]}
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": content, "application/ld+json": content},
-        }
+        described["requestBody"] = _body(method, operation.body)
+    elif method in ("POST", "PUT", "PATCH"):
+        described["requestBody"] = {"content": {"application/json": {}}}
+    if resource.segments[1] == "ex":
+        described["security"] = [{"operator": []}]
     return described
+
+
+def _body(method: str, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{name}"}}
+    examples = SCHEMAS[name].get("examples")
+    if examples:
+        content["example"] = examples[0]
+    if name == "IdList":
+        return {"required": True, "content": {"application/json": content}}
+    types = dict.fromkeys([*_SHOWN, *(["application/merge-patch+json"] if method == "PATCH" else [])], content)
+    if "application/ld+json" in types and isinstance(content.get("example"), dict):
+        with_context = {"@context": CORE_CONTEXT_URL, **content["example"]}
+        types["application/ld+json"] = {**content, "example": with_context}
+    return {"required": True, "content": types}
 
 
 def _path_parameters(resource: Resource) -> list[dict[str, Any]]:
     return [
-        {"name": segment[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": segment[1:-1],
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "example": _PATH_EXAMPLES.get(segment[1:-1], "urn:ngsi-ld:Thing:1"),
+        }
         for segment in resource.segments
         if segment[0] == "{"
     ]
 
 
+_PATH_EXAMPLES = {
+    "attributeName": "temperature",
+    "entityId": "urn:ngsi-ld:Room:1",
+    "subscriptionId": "urn:ngsi-ld:Subscription:1",
+    "tenant": "settat",
+    "type": "Room",
+}
+
+
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [parameter(operation.name, name, _PARAMETERS.get(name, "")) for name in sorted(operation.parameters)]
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    tenant = "The tenant, if not the default" + ("; created if it is new" if operation.creates_tenant else "")
     return [
-        {"name": name, "in": "query", "schema": {"type": "string"}, "description": _PARAMETERS[name]}
-        for name in sorted(operation.parameters)
+        {
+            "name": "Link",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": f'The @context: <URL>; rel="{CONTEXT_REL}"; type="application/ld+json"',
+        },
+        {"name": "NGSILD-Tenant", "in": "header", "schema": {"type": "string"}, "description": tenant},
     ]
 
 
-_HEADERS = [
-    {
-        "name": "Link",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": f'The @context: <URL>; rel="{CONTEXT_REL}"; type="application/ld+json"',
-    },
-    {
-        "name": "NGSILD-Tenant",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The tenant, if not the default",
-    },
-]
-
-
-def _refusals(is_offered: bool) -> dict[str, Any]:
+def _responses(method: str, operation: Operation, *, is_offered: bool) -> dict[str, Any]:
+    """Every status that the operation can answer with, its own ones first."""
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    texts = {"400": "The request is wrong; detail names the input, the rule and the way out"}
-    if is_offered:
-        texts["503"] = "The broker is overloaded or MongoDB is away: try again after Retry-After seconds"
-    else:
-        texts = {"501": "Not offered by this broker yet"}
-    return {status: {"description": text, "content": problem} for status, text in texts.items()}
+    found: dict[str, Any] = {}
+    for status, text in operation.answers.items():
+        found[str(status)] = {"description": text}
+        if status >= 400:
+            found[str(status)]["content"] = problem
+        elif status == 207 or (operation.name, status) in _ANSWERS:
+            found[str(status)] |= _answered(operation.name, status)
+    for status, text in _REFUSALS.items():
+        if str(status) in found or status == 401 or (status in _WITH_BODY and method in ("GET", "DELETE")):
+            continue
+        found[str(status)] = {"description": text, **({} if status in _BARE else {"content": problem})}
+    return found if is_offered else dict(sorted(found.items(), key=lambda item: item[0] != "501"))
+
+
+def _answered(operation: str, status: int) -> dict[str, Any]:
+    name = _ANSWERS.get((operation, status), "BatchOperationResult")
+    schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
+    types: dict[str, Any] = dict.fromkeys(_SHOWN if status == 200 else _SHOWN[:1], schema)
+    feature = {"ShownEntity": "Feature", "ShownEntities": "FeatureCollection"}.get(name)
+    if feature:
+        types["application/geo+json"] = {"schema": {"$ref": f"#/components/schemas/{feature}"}}
+    return {"content": types, **({"headers": _PAGING} if name.endswith(("Entities", "Subscriptions")) else {})}
+
+
+_PAGING = {
+    "Link": {
+        "description": "The @context of a JSON answer; the pages before and after this one (rel prev, next)",
+        "schema": {"type": "string"},
+    },
+    "NGSILD-Results-Count": {"description": "With count=true: the number of all results", "schema": {"type": "string"}},
+}

@@ -5,10 +5,10 @@ Every request goes the same way (clauses 6.3.2 to 6.3.6): method known (405), le
 """
 
 import itertools
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote
 
 import orjson
@@ -16,16 +16,25 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from broker import metrics
-from broker.api.exchange import Answer, Request, accepted, media_type, parse_query
-from broker.errors import BrokerError, HttpRefusal
+from broker.api.context_rounds import answer_with_contexts
+from broker.api.cors import Cors
+from broker.api.exchange import Answer, Request, accepted, parse_query
+from broker.api.receiving import read_content
+from broker.api.sending import send_answer
+from broker.errors import BrokerError, ContextNotAtHand, HttpRefusal
 from broker.services import Services
-from broker.tenants import require_tenant_name
+from broker.tenants import tenant_name
 from ngsi.errors import BadRequestData, InvalidRequest, NgsiError, NotSupported, ResourceNotFound
 from ngsi.names import show
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
 _log = structlog.get_logger()
+_ENTITIES = "/ngsi-ld/v1/entities"
+_LARGE_BYTES = 131_072
+"""From this size on a body is parsed in a thread, so that other requests get their turns."""
+_HARMLESS = re.compile(rb"[^\t\x20-\x7e\x80-\xff]").sub
+"""Replaces what may not stand in the value of a header."""
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 _request_ids = itertools.count()
 _process_id = secrets.token_hex(6)
@@ -36,7 +45,7 @@ class Operation:
     """One method of a resource. The docstring of the handler is its description in the OpenAPI document.
 
     `parameters` are those it understands, `later` those of the standard that it answers 501 to. `creates_tenant`:
-    an unknown tenant comes into being instead of 404.
+    an unknown tenant comes into being instead of 404. `any_tenant`: it is not looked up; `request.tenant` is not set.
     """
 
     name: str
@@ -47,6 +56,8 @@ class Operation:
     body: str | None = None
     answers: dict[int, str] = field(default_factory=dict)
     creates_tenant: bool = False
+    any_tenant: bool = False
+    offers_geojson: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +84,43 @@ def merged(resources: Iterable[Resource]) -> list[Resource]:
 class NgsiLdApi:
     """All resources of the API as one ASGI application."""
 
-    def __init__(self, resources: list[Resource], services: Callable[[], Services]) -> None:
+    def __init__(self, resources: list[Resource], services: Callable[[], Services], cors: Cors) -> None:
         self.resources = resources
         self._services = services
+        self._cors = cors
         self._by_length: dict[int, list[tuple[list[str], Resource]]] = {}
         for resource in resources:
             self._by_length.setdefault(len(resource.segments), []).append((resource.segments, resource))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        headers = dict(scope["headers"])
+        headers = _joined(scope["headers"])
         operation: Operation | None = None
+        services = self._services()
         try:
             resource, path = self._find(scope["raw_path"])
-            operation = self._operation(resource, scope["method"])
-            answer = await self._answer(operation, path, scope, headers, receive)
+            if scope["method"] == "OPTIONS":
+                answer = self._options(resource, headers)
+            else:
+                operation = _operation(resource, scope["method"], scope["raw_path"])
+                reserved = services.bodies.reserve(headers.get(b"content-length"))
+                try:
+                    answer = await self._answer(services, operation, path, scope, headers, receive)
+                finally:
+                    services.bodies.release(reserved)
         except NgsiError as exc:
             answer = problem(exc)
         except Exception as exc:
             _log.exception("api.failed", method=scope["method"], path=scope["path"])
             answer = problem(NgsiError(f"The broker failed on this request ({type(exc).__name__}); see its log"))
         metrics.count_request(operation.name if operation else "none", answer.status)
-        tenant = headers.get(b"ngsild-tenant")
-        await _send(answer, send, () if tenant is None else ((b"ngsild-tenant", tenant),))
+        extra: tuple[tuple[bytes, bytes], ...] = ()
+        if b"ngsild-tenant" in headers:
+            extra = ((b"ngsild-tenant", _HARMLESS(b"?", headers[b"ngsild-tenant"])),)
+        if self._cors.is_on:
+            extra += self._cors.headers(headers)
+        within_s = services.settings.transfer_timeout_s
+        await send_answer(answer, headers, extra, send, within_s, is_head=scope["method"] == "HEAD")
 
     def _find(self, raw_path: bytes) -> tuple[Resource, list[str]]:
         """The resource of a path and its decoded parameters; a slash at the end makes no difference."""
@@ -105,36 +130,74 @@ class NgsiLdApi:
                 return resource, [unquote(step) for want, step in zip(template, steps, strict=True) if want[0] == "{"]
         raise ResourceNotFound(f"There is nothing at {show(raw_path.decode('latin-1'))}; /docs lists what there is")
 
-    def _operation(self, resource: Resource, method: str) -> Operation:
-        operation = resource.operations.get(method)
-        if operation is None:
-            allowed = ", ".join(resource.operations)
-            raise HttpRefusal(
-                405,
-                "Method Not Allowed",
-                f"{method} is no operation on {resource.path}; there are {allowed}",
-                ((b"allow", allowed.encode()),),
-            )
-        return operation
+    def _options(self, resource: Resource, headers: dict[bytes, bytes]) -> Answer:
+        """What can be done with a resource (RFC 9110 9.3.7), and the answer to a browser's preflight request."""
+        methods = _allowed(resource).encode()
+        preflight = self._cors.preflight(headers, methods) if self._cors.is_on else ()
+        return Answer(204, headers=((b"allow", methods), *preflight))
 
     async def _answer(
-        self, operation: Operation, path: list[str], scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self,
+        services: Services,
+        operation: Operation,
+        path: list[str],
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
     ) -> Answer:
-        services = self._services()
         content = b""
         if scope["method"] in _WITH_BODY:
-            content = await _read_content(headers, receive, services.settings.body_bytes)
-        accept = accepted(headers.get(b"accept"))
+            content = await read_content(headers, receive, services.settings)
+        accept = accepted(headers.get(b"accept"), offers_geojson=operation.offers_geojson)
         query_string = scope["query_string"]
         parameters = parse_query(query_string) if query_string else {}
         request = Request(services, path, parameters, headers, content)
         request.accept = accept
         request.request_id = f"{_process_id}-{next(_request_ids)}"
-        name = require_tenant_name(headers.get(b"ngsild-tenant", b"").decode("latin-1"))
-        request.tenant = await services.tenants.get(name, create=operation.creates_tenant)
+        request.tenant_name = name = tenant_name(headers.get(b"ngsild-tenant", b""))
+        if not operation.any_tenant:
+            request.tenant = await services.tenants.get(name, create=operation.creates_tenant)
         if parameters:
             _check_parameters(operation, parameters)
-        return await operation.handler(request)
+        if len(content) > _LARGE_BYTES:
+            await request.parse_aside()
+        try:
+            answer = await operation.handler(request)
+        except ContextNotAtHand as missing:
+            answer = await answer_with_contexts(operation.handler, request, missing)
+        if request.offered is not None:
+            await services.context_supply.offer(request.offered.source, name)
+        return answer
+
+
+def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name; the values of one that is there several times make one list (RFC 9110 5.3)."""
+    pairs = list(pairs)
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        for name in headers:
+            headers[name] = b", ".join(value for other, value in pairs if other == name)
+    return headers
+
+
+def _operation(resource: Resource, method: str, raw_path: bytes) -> Operation:
+    operation = resource.operations.get("GET" if method == "HEAD" else method)
+    if operation is not None:
+        return operation
+    if resource.path == _ENTITIES and method in ("PUT", "PATCH") and raw_path.endswith(b"/"):
+        raise BadRequestData(f"{method} is for one entity, and the path ends where its id belongs")
+    allowed = _allowed(resource)
+    raise HttpRefusal(
+        405,
+        "Method Not Allowed",
+        f"{method} is no operation on {resource.path}; there are {allowed}",
+        ((b"allow", allowed.encode()),),
+    )
+
+
+def _allowed(resource: Resource) -> str:
+    methods = [*resource.operations, "OPTIONS"]
+    return ", ".join(["HEAD", *methods] if "GET" in methods else methods)
 
 
 def problem(error: NgsiError) -> Answer:
@@ -162,35 +225,3 @@ def _check_parameters(operation: Operation, parameters: dict[str, str]) -> None:
             raise NotSupported(f"Parameter {name} of {operation.name} is not offered by this broker yet; leave it out")
         known = ", ".join(sorted(operation.parameters)) or "none"
         raise InvalidRequest(f"Parameter {show(name)} is not known to {operation.name}; it takes: {known}")
-
-
-async def _read_content(headers: dict[bytes, bytes], receive: Receive, limit_bytes: int) -> bytes:
-    length = headers.get(b"content-length")
-    if length is None:
-        raise HttpRefusal(411, "Length Required", "Send Content-Length")
-    too_large = HttpRefusal(413, "Content Too Large", f"The body is over {limit_bytes} bytes; send it in parts")
-    if int(length) > limit_bytes:
-        raise too_large
-    media_type(headers.get(b"content-type"))
-    message = await receive()
-    content: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return content
-    chunks = [content]
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequestData("The connection ended before the whole body had arrived")
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
-
-
-async def _send(answer: Answer, send: Send, extra: tuple[tuple[bytes, bytes], ...]) -> None:
-    headers: list[tuple[bytes, bytes]] = [*answer.headers, *extra]
-    if answer.content:
-        headers.append((b"content-type", answer.content_type))
-    if answer.content or answer.status != 204:
-        headers.append((b"content-length", str(len(answer.content)).encode()))
-    start: dict[str, Any] = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": answer.content})

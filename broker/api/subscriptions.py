@@ -25,9 +25,15 @@ async def create_subscription(request: Request) -> Answer:
     new = subscription.parse(body, request.context, now)
     own_context = new.members.get("jsonldContext")
     if own_context is not None:
-        request.services.contexts.get(own_context)
+        request.services.contexts.get(own_context, request.tenant_name)
     subscription_id = new.id or f"urn:ngsi-ld:Subscription:{uuid4()}"
-    if not await request.tenant.subscriptions.insert(new.document(subscription_id, request.context.source, now)):
+    document = new.document(subscription_id, request.context.source, now)
+    if request.context.url is None and own_context is None:
+        # Notifications in application/json name one URL: the broker's own, which serves the @context of the request.
+        document["contextUrl"] = request.address(
+            await request.services.context_supply.offer(request.context.source, request.tenant_name)
+        )
+    if not await request.tenant.subscriptions.insert(document):
         raise AlreadyExists(f"Subscription {subscription_id} exists already; delete it first")
     return created("subscriptions", subscription_id)
 

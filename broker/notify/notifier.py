@@ -1,11 +1,13 @@
 """Follows the feed, finds the subscriptions of each change, sends the notifications and remembers how far it came."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
-from broker.contexts import Contexts
+from broker.context_supply import SuppliedContexts
 from broker.errors import StorageUnavailable
 from broker.notify import metrics
 from broker.notify.composer import Composer, State
@@ -20,14 +22,24 @@ from broker.storage.mongo_documents import changes, entity
 from broker.storage.mongo_feed import Batch, Event, MongoFeed, Position
 from ngsi.changes import unroll
 from ngsi.datetimes import system_text
-from ngsi.errors import NgsiError
+from ngsi.errors import LdContextNotAvailable, NgsiError
 
 _EVENTS_AT_A_TIME = 32
 _STORE_POSITION_S = 0.2
 _STORE_IDLE_POSITION_S = 5.0
 _STORAGE_RETRY_S = 1.0
+_CONTEXTS_AGAIN_S = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """A subscription as it is stored. `is_served` is False as long as its @context cannot be had."""
+
+    document: dict[str, Any]
+    since: str | None
+    is_served: bool = False
 
 
 class Notifier:
@@ -38,7 +50,7 @@ class Notifier:
         feed: MongoFeed,
         deliveries: MongoDeliveries,
         dispatcher: Dispatcher,
-        contexts: Contexts,
+        contexts: SuppliedContexts,
         settings: DeliverySettings,
     ) -> None:
         self._feed = feed
@@ -47,6 +59,7 @@ class Notifier:
         self._contexts = contexts
         self._settings = settings
         self._matcher = Matcher()
+        self._known: dict[tuple[str, str], _Known] = {}
         self._subscribers: dict[tuple[str, str], Subscriber] = {}
         self._progress = Progress()
         self._composer = Composer()
@@ -102,11 +115,22 @@ class Notifier:
         if reached is not None and reached != self._stored and await self._feed.store(reached):
             self._stored = reached
 
+    async def keep_contexts(self) -> None:
+        """Takes over @contexts that were loaded anew, and tries again those that could not be had; for ever."""
+        generation = self._contexts.generation
+        while True:
+            await asyncio.sleep(_CONTEXTS_AGAIN_S)
+            outdated = generation != self._contexts.generation
+            generation = self._contexts.generation
+            for key, known in list(self._known.items()):
+                if outdated or not known.is_served:
+                    await self._serve(key, known)
+
     async def _load(self) -> None:
         for tenant, subscription in await self._deliveries.waiting():
             self._dispatcher.expect_backlog(tenant, subscription)
         async for tenant, document in self._deliveries.subscriptions():
-            self._put(tenant, document, since=document["createdAt"])
+            await self._put(tenant, document, since=document["createdAt"])
 
     async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
         for number, event in enumerate(batch.events):
@@ -148,8 +172,9 @@ class Notifier:
 
     async def _subscription_event(self, event: Event) -> None:
         if event.document is not None:
-            self._put(event.tenant, event.document, since=None)
+            await self._put(event.tenant, event.document, since=None)
             return
+        self._known.pop((event.tenant, event.id), None)
         self._matcher.remove(event.tenant, event.id)
         self._subscribers.pop((event.tenant, event.id), None)
         self._dispatcher.remove(event.tenant, event.id)
@@ -159,18 +184,33 @@ class Notifier:
         except StorageUnavailable as exc:
             log.warning("deliveries of a deleted subscription not removed", id=event.id, reason=exc.detail)
 
-    def _put(self, tenant: str, document: dict[str, object], since: str | None) -> None:
-        subscription = str(document["_id"])
+    async def _put(self, tenant: str, document: dict[str, Any], since: str | None) -> None:
+        key = (tenant, str(document["_id"]))
+        known = self._known[key] = _Known(document, since)
+        if not await self._serve(key, known):
+            self._matcher.remove(*key)
+            self._subscribers.pop(key, None)
+        metrics.SUBSCRIPTIONS.set(len(self._matcher))
+
+    async def _serve(self, key: tuple[str, str], known: _Known) -> bool:
+        """Whether the subscription is served from now on (paused ones are not); one that changed meanwhile is not."""
+        tenant, subscription = key
         try:
-            receiver = subscriber(tenant, document, self._contexts, self._settings, since)
+            receiver = await self._contexts.supply(
+                lambda contexts: subscriber(tenant, known.document, contexts, self._settings, known.since)
+            )
+        except (LdContextNotAvailable, StorageUnavailable) as exc:
+            log.warning("subscription waits for its @context", subscription=subscription, reason=exc.detail)
+            return False
         except NgsiError as exc:
             log.error("subscription cannot be served", subscription=subscription, tenant=tenant, reason=exc.detail)  # noqa: TRY400
             receiver = None
+        if self._known.get(key) is not known:
+            return False
+        known.is_served = True
         if receiver is None:
-            self._matcher.remove(tenant, subscription)
-            self._subscribers.pop((tenant, subscription), None)
-        else:
-            self._matcher.put(receiver.criteria)
-            self._subscribers[tenant, subscription] = receiver
-            self._dispatcher.put(receiver)
-        metrics.SUBSCRIPTIONS.set(len(self._matcher))
+            return False
+        self._matcher.put(receiver.criteria)
+        self._subscribers[key] = receiver
+        self._dispatcher.put(receiver)
+        return True

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +10,10 @@ from typing import Any
 
 import structlog
 
-from broker.contexts import Contexts, preloaded
+from broker.clock import system_now
+from broker.context_fetch import web_of_contexts
+from broker.context_supply import ContextSupply, SuppliedContexts
+from broker.contexts import Contexts
 from broker.notify.backlog import Backlog
 from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.dispatcher import Dispatcher
@@ -22,7 +24,9 @@ from broker.notify.retry import RetryPolicy
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
 from broker.notify.transports.registry import Transports
+from broker.preloaded_contexts import preloaded
 from broker.settings import Settings
+from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed, connect
 
@@ -90,8 +94,12 @@ async def running_notifier(
         backlog, bookkeeping = Backlog(deliveries), Bookkeeping(deliveries)
         policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
         dispatcher = Dispatcher(Services(transport, backlog, deliveries, bookkeeping, policy), delivery)
-        contexts = Contexts(preloaded(folder for folder in settings.contexts.split(os.pathsep) if folder))
-        notifier = Notifier(feed, deliveries, dispatcher, contexts, delivery)
+        contexts = Contexts(preloaded(settings.contexts))
+        supply = ContextSupply(
+            contexts, MongoContextStore(client, settings.database), web_of_contexts(settings), system_now
+        )
+        await stack.enter_async_context(supply.tended())
+        notifier = Notifier(feed, deliveries, dispatcher, SuppliedContexts(contexts, supply), delivery)
         writers = [_task(backlog.run()), _task(bookkeeping.run())]
         stack.push_async_callback(_end, writers)
         stack.push_async_callback(_finish_writing, backlog, bookkeeping, notifier)
@@ -99,6 +107,7 @@ async def running_notifier(
         workers = [
             _task(notifier.run()),
             _task(notifier.keep_position()),
+            _task(notifier.keep_contexts()),
             _task(dispatcher.sweep()),
             _task(dispatcher.measure(_COUNT_BACKLOG_EVERY_S)),
         ]

@@ -57,15 +57,23 @@ def subscriber(
 ) -> Subscriber | None:
     """The subscriber of a stored subscription, None while it is paused.
 
-    Raises an NgsiError when its @context or its query cannot be read (any more).
+    Names are shortened with the @context that the Link header of its notifications names (clause 5.8.6): that of
+    `jsonldContext`, else that of the subscription, which has an address of this broker where it has none of its own.
+    Raises ContextNotAtHand when an @context has to be brought first, an NgsiError when it or the query cannot be read
+    (any more).
     """
     members = document["subscription"]
     if members.get("isActive") is False:
         return None
     parameters = members["notification"]
     endpoint = parameters["endpoint"]
-    own_context = contexts.get(document["context"])
-    shown_context, link = _context_of_notifications(members, own_context, endpoint, contexts)
+    own_context = contexts.get(document["context"], tenant)
+    source: ContextSource | None = members.get("jsonldContext")
+    shown_context = own_context if source is None else contexts.get(source, tenant)
+    link = None if endpoint.get("accept") == LD_JSON else shown_context.url or document.get("contextUrl")
+    if link is None and endpoint.get("accept") != LD_JSON:
+        # A Link takes one URL, and this @context has none: names stay long.
+        shown_context, link = CORE, CORE.url
     tail = b"]}" if link is not None else b'],"@context":' + orjson.dumps(shown_context.source) + b"}"
     return Subscriber(
         tenant,
@@ -80,22 +88,6 @@ def subscriber(
         b'","type":"Notification","subscriptionId":' + orjson.dumps(document["_id"]) + b',"notifiedAt":"',
         tail,
     )
-
-
-def _context_of_notifications(
-    members: Mapping[str, Any], own: Context, endpoint: Mapping[str, Any], contexts: Contexts
-) -> tuple[Context, str | None]:
-    """The @context that names are shortened with, and the URL that tells it in the Link header (clause 5.8.6).
-
-    A Link takes one URL. Where the @context is inline or an array, names stay long and the Link names the core one.
-    """
-    source: ContextSource | None = members.get("jsonldContext")
-    shown = own if source is None else contexts.get(source)
-    if endpoint.get("accept") == LD_JSON:
-        return shown, None
-    if shown.url is None:
-        shown = CORE
-    return shown, shown.url
 
 
 def _criteria(tenant: str, document: Mapping[str, Any], context: Context, since: str | None) -> Criteria:

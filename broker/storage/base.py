@@ -4,14 +4,18 @@ Every method raises StorageUnavailable when the storage does not answer in time,
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from broker.storage.context_store import ContextStore
 from ngsi.changes import Change
 from ngsi.entity import Entity
 from ngsi.errors import NgsiError
+from ngsi.geo_query import GeoQuery
+from ngsi.ordering import Order
 from ngsi.query_tree import Node
+from ngsi.scope_query import ScopeQuery
 from ngsi.selection import Alternatives
 
 
@@ -36,14 +40,21 @@ class EntityQuery:
     selectors: tuple[EntitySelector, ...] = ()
     attributes: frozenset[str] | None = None
     q: Node | None = None
+    geo: GeoQuery | None = None
+    scopes: ScopeQuery | None = None
+    order: Order | None = None
 
 
 @dataclass(slots=True)
 class Stored:
-    """The state of an entity id: the entity (None: deleted, or never there) and its revision (0: never there)."""
+    """The state of an entity id: the entity (None: deleted, or never there) and its revision (0: never there).
+
+    `due`: when it or a part of it expires (`ngsi.expiry.due`). What has expired may still be in it.
+    """
 
     entity: Entity | None
     rev: int
+    due: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +65,36 @@ class Write:
     rev: int
     entity: Entity | None
     changes: list[Change]
+    due: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeProfile:
+    """An attribute of the entities of a type: how many have it, and of which kinds it is, in their order."""
+
+    count: int
+    kinds: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeProfile:
+    """The entities of a type: how many there are, and their attributes by key. Numbers may be estimates."""
+
+    count: int
+    attributes: dict[str, AttributeProfile]
+
+
+Guard = Callable[[], Awaitable[None]]
+"""Raises an NgsiError if the tenant may not be written to (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant in the list of all. `is_leaving`: its deletion has begun and was not finished."""
+
+    name: str
+    created_at: str | None
+    is_leaving: bool
 
 
 class EntityStore(ABC):
@@ -74,7 +115,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
-        """The entities that the query wants, ordered by id, from the offset (0 is the first) on."""
+        """The entities that the query wants, in its order or by id, from the offset (0 is the first) on."""
 
     @abstractmethod
     async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:
@@ -83,6 +124,18 @@ class EntityStore(ABC):
     @abstractmethod
     async def count(self, query: EntityQuery) -> int:
         """How many entities the query wants."""
+
+    @abstractmethod
+    async def types(self, now: str) -> list[str]:
+        """The keys of the types that entities have, in their order."""
+
+    @abstractmethod
+    async def describe_type(self, key: str, now: str) -> TypeProfile | None:
+        """What there is of a type, None if no entity has it. Looks at a bounded number of its entities."""
+
+    @abstractmethod
+    async def find_due(self, now: str, *, limit: int) -> list[str]:
+        """The ids of entities that have expired, or a part of which has, the longest overdue first."""
 
 
 class DocumentStore(ABC):
@@ -117,20 +170,47 @@ class Storage(ABC):
         """Returns if the storage answers and can be written to."""
 
     @abstractmethod
-    async def has_tenant(self, tenant: str) -> bool:
-        """Whether the tenant exists, whichever process created it. The default tenant ("") always does."""
+    async def incarnation(self, tenant: str) -> str | None:
+        """What tells this tenant from an earlier one of the same name; None if it does not exist or is leaving."""
 
     @abstractmethod
-    async def create_tenant(self, tenant: str) -> None:
-        """Creates the tenant with its indexes if it is not there; visible in every process when it returns."""
+    async def create_tenant(self, tenant: str, now: str) -> str:
+        """Creates the tenant with its indexes if it is not there; visible in every process when it returns.
+
+        Gives its incarnation. Raises TenantLeaving while an earlier tenant of the name is being deleted.
+        """
 
     @abstractmethod
-    def entities(self, tenant: str) -> EntityStore:
-        """The entities of a tenant."""
+    async def tenants(self) -> list[TenantRecord]:
+        """All tenants but the default one, in the order of their names."""
 
     @abstractmethod
-    def subscriptions(self, tenant: str) -> DocumentStore:
-        """The subscriptions of a tenant."""
+    async def mark_leaving(self, tenant: str) -> bool:
+        """First half of a deletion: whoever asks from now on finds no such tenant. False if there is none."""
+
+    @abstractmethod
+    async def remove_tenant(self, tenant: str) -> None:
+        """Second half: removes all that the tenant has. Nobody may write to it any more."""
+
+    @abstractmethod
+    async def hold(self, work: str, holder: str, for_s: float) -> bool:
+        """Takes or prolongs the lease on a work that one process is enough for; False while another holder has it."""
+
+    @abstractmethod
+    async def alias(self) -> str:
+        """The name of this deployment, the same for all its processes and for ever (clause 5.2.40)."""
+
+    @abstractmethod
+    def entities(self, tenant: str, guard: Guard | None = None) -> EntityStore:
+        """The entities of a tenant; `guard` is awaited before each write and may refuse it."""
+
+    @abstractmethod
+    def subscriptions(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
+        """The subscriptions of a tenant; `guard` as above."""
+
+    @abstractmethod
+    def contexts(self) -> ContextStore:
+        """The @contexts of all tenants."""
 
     @abstractmethod
     async def close(self) -> None:

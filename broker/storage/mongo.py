@@ -1,7 +1,6 @@
 """The storage in MongoDB: one database per tenant, every write acknowledged by a majority and journalled."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +8,26 @@ from bson.errors import InvalidDocument
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReplaceOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
 from broker.errors import StorageUnavailable, WriteConflict
+from broker.storage import mongo_discovery, mongo_leases, mongo_search
 from broker.storage import mongo_documents as documents
-from broker.storage.base import DocumentStore, EntityQuery, EntityStore, Storage, Stored, Write
-from broker.storage.mongo_entity_filter import entity_filter
+from broker.storage.base import (
+    DocumentStore,
+    EntityQuery,
+    EntityStore,
+    Guard,
+    Storage,
+    Stored,
+    TenantRecord,
+    TypeProfile,
+    Write,
+)
+from broker.storage.context_store import ContextStore
+from broker.storage.mongo_contexts import MongoContextStore
+from broker.storage.mongo_errors import translated
+from broker.storage.mongo_tenants import TenantRegister, database_name
 from ngsi.entity import Entity
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.names import show
@@ -24,29 +37,29 @@ _TOMBSTONE_LIFE_S = 3600
 
 _ENTITY_INDEXES = [
     IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
+    # Sparse, both: entities without scopes or GeoProperties cost nothing here.
+    IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
+    IndexModel([("geo", ASCENDING)], name="geo", sparse=True),
+    # Sparse: entities that never expire cost nothing here.
+    IndexModel([("due", ASCENDING)], name="due", sparse=True),
     # Sparse: living entities, which have no such field, cost nothing here.
     IndexModel([("gone", ASCENDING)], name="tombstones", sparse=True, expireAfterSeconds=_TOMBSTONE_LIFE_S),
 ]
 _DUPLICATE_KEY = 11000
+_TOO_LARGE_CODES = frozenset({10334, 17280, 17419, 17420})
+"""BSONObjectTooLarge, KeyTooLong, and two for a document over 16 MiB."""
 _DURABLE = WriteConcern(w="majority", j=True)
 
 _Collection = AsyncCollection[dict[str, Any]]
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns the driver's exceptions into StorageUnavailable."""
-    try:
-        yield
-    except PyMongoError as exc:
-        raise StorageUnavailable(f"MongoDB does not answer: {show(str(exc), 200)}") from exc
-
-
 class MongoEntityStore(EntityStore):
     """The collection `entities` of one tenant."""
 
-    def __init__(self, collection: _Collection) -> None:
+    def __init__(self, collection: _Collection, guard: Guard | None, query_timeout_ms: int) -> None:
         self._collection = collection
+        self._guard = guard
+        self._query_timeout_ms = query_timeout_ms
 
     async def read(self, ids: Sequence[str]) -> dict[str, Stored]:
         """See EntityStore."""
@@ -61,6 +74,8 @@ class MongoEntityStore(EntityStore):
         A replace that finds no document of its revision tries to insert one and fails on the id if the entity has
         moved on: so the answer tells exactly which writes came too late, creations and updates alike.
         """
+        if self._guard is not None:
+            await self._guard()
         now = datetime.now(UTC)
         operations = [
             ReplaceOne({"_id": write.id, "rev": write.rev}, documents.document(write, now), upsert=True)
@@ -75,11 +90,11 @@ class MongoEntityStore(EntityStore):
             await self._collection.bulk_write(operations, ordered=False)
         except BulkWriteError as exc:
             return _failures(writes, exc)
-        except (InvalidDocument, DocumentTooLarge, OverflowError) as exc:
-            if len(operations) == 1:
-                return {0: BadRequestData(f"Entity {writes[0].id} cannot be stored: {show(str(exc), 200)}")}
-            return await self._one_by_one(writes, operations)
-        except PyMongoError as exc:
+        except (InvalidDocument, DocumentTooLarge, OverflowError, PyMongoError) as exc:
+            if not isinstance(exc, PyMongoError) or _is_of_the_document(exc):
+                if len(operations) == 1:
+                    return {0: BadRequestData(f"Entity {writes[0].id} cannot be stored: {show(str(exc), 200)}")}
+                return await self._one_by_one(writes, operations)
             raise StorageUnavailable(f"MongoDB does not answer: {show(str(exc), 200)}") from exc
         return {}
 
@@ -95,26 +110,46 @@ class MongoEntityStore(EntityStore):
 
     async def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
         """See EntityStore."""
-        cursor = (
-            self._collection.find(entity_filter(query), {"changes": 0}).sort("_id", ASCENDING).skip(offset).limit(limit)
-        )
         with translated():
-            async for item in cursor:
-                entity = documents.entity(item)
-                if entity is not None:
-                    yield entity
+            async for entity in mongo_search.find(
+                self._collection, query, offset=offset, limit=limit, timeout_ms=self._query_timeout_ms
+            ):
+                yield entity
 
     async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:
         """See EntityStore."""
-        condition = {"$and": [{"_id": {"$gt": after}}, entity_filter(query)]} if after else entity_filter(query)
-        cursor = self._collection.find(condition, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
         with translated():
-            return [item["_id"] for item in await cursor.to_list()]
+            return await mongo_search.find_ids(
+                self._collection, query, after=after, limit=limit, timeout_ms=self._query_timeout_ms
+            )
 
     async def count(self, query: EntityQuery) -> int:
         """See EntityStore."""
         with translated():
-            return await self._collection.count_documents(entity_filter(query))
+            return await mongo_search.count(self._collection, query, timeout_ms=self._query_timeout_ms)
+
+    async def types(self, now: str) -> list[str]:
+        """See EntityStore."""
+        with translated():
+            return await mongo_discovery.types(self._collection, now, timeout_ms=self._query_timeout_ms)
+
+    async def describe_type(self, key: str, now: str) -> TypeProfile | None:
+        """See EntityStore."""
+        with translated():
+            return await mongo_discovery.describe(self._collection, key, now, timeout_ms=self._query_timeout_ms)
+
+    async def find_due(self, now: str, *, limit: int) -> list[str]:
+        """See EntityStore."""
+        cursor = self._collection.find({"due": {"$lte": now}}, {"_id": 1}).sort("due", ASCENDING).limit(limit)
+        with translated():
+            return [item["_id"] for item in await cursor.to_list()]
+
+
+def _is_of_the_document(error: PyMongoError) -> bool:
+    """Whether a document is what is wrong: it is too large to be sent, or has something in it that BSON has not."""
+    return isinstance(error, DocumentTooLarge | InvalidDocument) or (
+        isinstance(error, OperationFailure) and error.code in _TOO_LARGE_CODES
+    )
 
 
 def _failures(writes: Sequence[Write], error: BulkWriteError) -> dict[int, NgsiError]:
@@ -136,11 +171,14 @@ def _failures(writes: Sequence[Write], error: BulkWriteError) -> dict[int, NgsiE
 class MongoDocumentStore(DocumentStore):
     """A collection of documents of one tenant."""
 
-    def __init__(self, collection: _Collection) -> None:
+    def __init__(self, collection: _Collection, guard: Guard | None = None) -> None:
         self._collection = collection
+        self._guard = guard
 
     async def insert(self, document: Mapping[str, Any]) -> bool:
         """See DocumentStore."""
+        if self._guard is not None:
+            await self._guard()
         with translated():
             try:
                 await self._collection.insert_one(dict(document))
@@ -170,12 +208,9 @@ class MongoDocumentStore(DocumentStore):
 
 
 class MongoStorage(Storage):
-    """Databases `<prefix>` for the default tenant and `<prefix>_<tenant>` for the others.
+    """Databases of the tenants, named and listed as `mongo_tenants` says: every process sees a tenant at once."""
 
-    The collection `tenants` of the first one lists them, so that every process sees a tenant as soon as it is there.
-    """
-
-    def __init__(self, uri: str, prefix: str, *, timeout_s: float) -> None:
+    def __init__(self, uri: str, prefix: str, *, timeout_s: float, query_timeout_s: float) -> None:
         self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
             uri,
             serverSelectionTimeoutMS=int(timeout_s * 1000),
@@ -183,7 +218,8 @@ class MongoStorage(Storage):
             appname="medina",
         )
         self._prefix = prefix
-        self._known_tenants: set[str] = set()
+        self._register = TenantRegister(self._client, prefix)
+        self._query_timeout_ms = int(query_timeout_s * 1000)
 
     async def ping(self) -> None:
         """See Storage."""
@@ -194,37 +230,55 @@ class MongoStorage(Storage):
         if "setName" not in hello:
             raise StorageUnavailable("MongoDB is no replica set; start it with --replSet and initiate it")
 
-    async def has_tenant(self, tenant: str) -> bool:
+    async def incarnation(self, tenant: str) -> str | None:
         """See Storage."""
-        if tenant in self._known_tenants:
-            return True
         with translated():
-            found = await self._client[self._prefix]["tenants"].find_one({"_id": tenant})
-        if found is not None:
-            self._known_tenants.add(tenant)
-        return found is not None or tenant == ""
+            return await self._register.incarnation(tenant)
 
-    async def create_tenant(self, tenant: str) -> None:
+    async def create_tenant(self, tenant: str, now: str) -> str:
         """See Storage."""
-        if tenant in self._known_tenants:
-            return
-        database = self._database(tenant)
         with translated():
-            await database["entities"].create_indexes(_ENTITY_INDEXES)
-            await (
-                self._client[self._prefix]
-                .get_collection("tenants", write_concern=_DURABLE)
-                .update_one({"_id": tenant}, {"$setOnInsert": {"database": database.name}}, upsert=True)
-            )
-        self._known_tenants.add(tenant)
+            await self._register.require_none_leaving(tenant)
+            await self._database(tenant)["entities"].create_indexes(_ENTITY_INDEXES)
+            return await self._register.enter(tenant, now)
 
-    def entities(self, tenant: str) -> EntityStore:
+    async def tenants(self) -> list[TenantRecord]:
         """See Storage."""
-        return MongoEntityStore(self._collection(tenant, "entities"))
+        with translated():
+            return await self._register.list()
 
-    def subscriptions(self, tenant: str) -> DocumentStore:
+    async def mark_leaving(self, tenant: str) -> bool:
         """See Storage."""
-        return MongoDocumentStore(self._collection(tenant, "subscriptions"))
+        with translated():
+            return await self._register.mark_leaving(tenant)
+
+    async def remove_tenant(self, tenant: str) -> None:
+        """See Storage."""
+        with translated():
+            await self._register.remove(tenant)
+        await self.contexts().forget_tenant(tenant)
+
+    async def hold(self, work: str, holder: str, for_s: float) -> bool:
+        """See Storage."""
+        with translated():
+            return await mongo_leases.hold(self._client[self._prefix]["leases"], work, holder, for_s)
+
+    async def alias(self) -> str:
+        """See Storage."""
+        with translated():
+            return await self._register.alias()
+
+    def entities(self, tenant: str, guard: Guard | None = None) -> EntityStore:
+        """See Storage."""
+        return MongoEntityStore(self._collection(tenant, "entities"), guard, self._query_timeout_ms)
+
+    def subscriptions(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
+        """See Storage."""
+        return MongoDocumentStore(self._collection(tenant, "subscriptions"), guard)
+
+    def contexts(self) -> ContextStore:
+        """See Storage."""
+        return MongoContextStore(self._client, self._prefix)
 
     async def close(self) -> None:
         """See Storage."""
@@ -234,4 +288,4 @@ class MongoStorage(Storage):
         return self._database(tenant).get_collection(name, write_concern=_DURABLE)
 
     def _database(self, tenant: str) -> AsyncDatabase[dict[str, Any]]:
-        return self._client[f"{self._prefix}_{tenant}" if tenant else self._prefix]
+        return self._client[database_name(self._prefix, tenant)]

@@ -1,0 +1,116 @@
+"""The @contexts in MongoDB: the collection `contexts` of the default tenant's database, for all tenants.
+
+{_id: id, kind: "Hosted" | "Cached" | "ImplicitlyCreated", url?, tenants?: [names], text, createdAt, expiresAt?,
+ lastUsage?, hits}
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+
+from broker.storage.context_store import ContextRecord, ContextStore, Kind
+from broker.storage.mongo_errors import translated
+
+_DURABLE = WriteConcern(w="majority", j=True)
+
+
+class MongoContextStore(ContextStore):
+    """The collection `contexts`."""
+
+    def __init__(self, client: AsyncMongoClient[dict[str, Any]], database: str) -> None:
+        self._collection: AsyncCollection[dict[str, Any]] = client[database].get_collection(
+            "contexts", write_concern=_DURABLE
+        )
+
+    async def get(self, context_id: str) -> ContextRecord | None:
+        """See ContextStore."""
+        with translated():
+            found = await self._collection.find_one({"_id": context_id})
+        return None if found is None else _record(found)
+
+    async def put(self, record: ContextRecord) -> None:
+        """See ContextStore."""
+        document = _document(record)
+        kept = {"createdAt": document.pop("createdAt"), "hits": document.pop("hits")}
+        with translated():
+            await self._collection.update_one({"_id": record.id}, {"$set": document, "$setOnInsert": kept}, upsert=True)
+
+    async def share(self, record: ContextRecord) -> None:
+        """See ContextStore."""
+        with translated():
+            await self._collection.update_one({"_id": record.id}, _sharing(record), upsert=True)
+
+    async def list(self, tenant: str, kind: Kind | None) -> Sequence[ContextRecord]:
+        """See ContextStore."""
+        wanted: dict[str, Any] = {"tenants": {"$in": [None, tenant]}}
+        if kind is not None:
+            wanted["kind"] = kind
+        with translated():
+            found = await self._collection.find(wanted, {"text": 0}).sort([("createdAt", 1), ("_id", 1)]).to_list()
+        return [_record(item) for item in found]
+
+    async def delete(self, context_id: str) -> bool:
+        """See ContextStore."""
+        with translated():
+            return (await self._collection.delete_one({"_id": context_id})).deleted_count == 1
+
+    async def count(self, uses: Mapping[str, int], now: str, missing: Iterable[ContextRecord] = ()) -> None:
+        """See ContextStore."""
+        changes = [UpdateOne({"_id": record.id}, _sharing(record), upsert=True) for record in missing]
+        changes += [
+            UpdateOne({"_id": context_id}, {"$inc": {"hits": count}, "$max": {"lastUsage": now}})
+            for context_id, count in uses.items()
+        ]
+        if changes:
+            with translated():
+                await self._collection.bulk_write(changes)
+
+    async def expiries(self, ids: Sequence[str]) -> Mapping[str, str | None]:
+        """See ContextStore."""
+        with translated():
+            found = await self._collection.find({"_id": {"$in": ids}}, {"expiresAt": 1}).to_list()
+        return {item["_id"]: item.get("expiresAt") for item in found}
+
+    async def forget_tenant(self, tenant: str) -> None:
+        """See ContextStore."""
+        with translated():
+            await self._collection.update_many({"tenants": tenant}, {"$pull": {"tenants": tenant}})
+            await self._collection.delete_many({"tenants": []})
+
+
+def _sharing(record: ContextRecord) -> dict[str, Any]:
+    document = _document(record)
+    tenants = document.pop("tenants", None)
+    change: dict[str, Any] = {"$setOnInsert": document}
+    return change if tenants is None else change | {"$addToSet": {"tenants": {"$each": tenants}}}
+
+
+def _document(record: ContextRecord) -> dict[str, Any]:
+    members = {
+        "kind": record.kind,
+        "url": record.url,
+        "tenants": None if record.tenants is None else list(record.tenants),
+        "text": record.text,
+        "createdAt": record.created_at,
+        "expiresAt": record.expires_at,
+        "lastUsage": record.last_usage,
+        "hits": record.hit_count,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _record(document: Mapping[str, Any]) -> ContextRecord:
+    tenants = document.get("tenants")
+    return ContextRecord(
+        document["_id"],
+        document["kind"],
+        document.get("url"),
+        None if tenants is None else tuple(tenants),
+        document.get("text", ""),
+        document["createdAt"],
+        document.get("expiresAt"),
+        document.get("lastUsage"),
+        document["hits"],
+    )
