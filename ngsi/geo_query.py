@@ -47,6 +47,8 @@ _RELATIONS: dict[str, Relation] = {
 }
 _NEAR = re.compile(r"near;(maxDistance|minDistance)==(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_FORM_BLANK = re.compile(r"(?<![eE])\+")
+"""A blank as HTML forms write it in a URL: JSON has a plus in exponents only."""
 _MEMBERS = ("georel", "geometry", "coordinates")
 
 
@@ -92,22 +94,22 @@ def _georel(text: object) -> tuple[Relation, float]:
     return ("near" if found[1] == "maxDistance" else "beyond"), metres
 
 
-def reference(kind: object, coordinates: object) -> BaseGeometry:
+def reference(kind: object, coordinates: object, what: str = "coordinates") -> BaseGeometry:
     """The geometry that entities are compared with, from its type and its coordinates (array, or the text of one)."""
     if not isinstance(kind, str) or kind not in GEOMETRY_TYPES:
         raise BadRequestData(f"geometry {show(kind)} is no geometry; it is one of {', '.join(sorted(GEOMETRY_TYPES))}")
     if isinstance(coordinates, str):
         try:
-            coordinates = orjson.loads(coordinates)
+            coordinates = orjson.loads(_FORM_BLANK.sub(" ", coordinates))
         except orjson.JSONDecodeError as exc:
             raise BadRequestData(
-                f"coordinates {show(coordinates)} must be a JSON array such as [8.5,40.2], longitude first"
+                f"{what} {show(coordinates)} must be a JSON array such as [8.5,40.2], longitude first"
             ) from exc
-    geometry = geometry_of(require_geometry({"type": kind, "coordinates": coordinates}, "The geo-query"))
+    geometry = geometry_of(require_geometry({"type": kind, "coordinates": coordinates}, what))
     if geometry is None:
-        raise BadRequestData(f"The geo-query: the {kind} has no position")
+        raise BadRequestData(f"{what}: the {kind} has no position")
     if shapely.get_num_coordinates(geometry) > POSITIONS_MAX:
-        raise BadRequestData(f"The geo-query: its {kind} has over {POSITIONS_MAX} positions; simplify it")
+        raise BadRequestData(f"{what}: the {kind} has over {POSITIONS_MAX} positions; simplify it")
     shapely.prepare(geometry)
     return geometry
 

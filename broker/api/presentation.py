@@ -4,14 +4,14 @@ those of the single parameters)."""
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from broker.api.exchange import Request
+from broker.api.exchange import GEO_JSON, Request
 from broker.api.parameters import representation
 from ngsi import language
 from ngsi.conformance import Version, conformed, preferred_version
 from ngsi.context import Context
 from ngsi.entity import Entity, dataset
 from ngsi.errors import BadRequestData
-from ngsi.names import require_uri, show
+from ngsi.names import require_name, require_uri, show
 from ngsi.notification_parameters import ENTITY_MEMBERS
 from ngsi.projection import WHOLE, Projection, parse, reduced, require_apart
 from ngsi.representation import Form, render
@@ -75,6 +75,10 @@ class Presentation:
 def presentation(request: Request) -> Presentation:
     """The parameters and the Prefer header of a request; BadRequestData or InvalidRequest if they are wrong."""
     parameters = request.parameters
+    if "geometryProperty" in parameters:
+        if request.accept != GEO_JSON:
+            raise BadRequestData(f"geometryProperty goes with Accept: {GEO_JSON} only; leave it out")
+        require_name(parameters["geometryProperty"], "geometryProperty")
     form, sysattrs = representation(request)
     made = Presentation(request.context, form, sysattrs, projection(request))
     if "lang" in parameters:

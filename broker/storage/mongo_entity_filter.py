@@ -2,20 +2,24 @@
 
 from typing import Any
 
-from broker.storage import mongo_filter
+from broker.storage import mongo_filter, mongo_geo, mongo_scope
 from broker.storage.base import EntityQuery, EntitySelector
 from ngsi import pattern
 from ngsi.selection import Alternatives
 
 
 def entity_filter(query: EntityQuery) -> dict[str, Any]:
-    """The filter; tombstones and expired entities never meet it."""
+    """The filter; tombstones and expired entities never meet it. A geo-query has to be decided on what it finds."""
     conditions = [*_selected(query.selectors), mongo_filter.unexpired(query.now)]
     if query.attributes is not None:
         living = {"$elemMatch": mongo_filter.unexpired(query.now)}
         conditions.append({"$or": [{f"attrs.{key}": living} for key in sorted(query.attributes)]})
     if query.q is not None:
         conditions.append(mongo_filter.translate(query.q, query.now))
+    if query.scopes is not None:
+        conditions.append(mongo_scope.translate(query.scopes))
+    if query.geo is not None:
+        conditions.append(mongo_geo.geo_filter(query.geo).candidates)
     return {"$and": conditions}
 
 

@@ -66,6 +66,7 @@ def test_the_geoproperty_is_location_unless_another_is_named() -> None:
     assert not holds(elsewhere, "equals", "Point", [8, 40])
     assert holds(elsewhere, "equals", "Point", [8, 40], geoproperty="observationSpace")
     assert not holds(entity(), "disjoint", "Point", [8, 40])
+    assert holds(elsewhere, "equals", "Point", "[0.8e+1,+40]", geoproperty="observationSpace")
     assert holds(entity(point(1, 1), point(8, 40)), "equals", "Point", [8, 40])
     plain = Entity("urn:x:1", ["T"], AT, AT, {"place": [{"type": "Property", "value": point(8, 40)}]})
     assert not holds(plain, "equals", "Point", [8, 40], geoproperty="place")
