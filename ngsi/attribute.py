@@ -3,6 +3,7 @@
 The instances made here carry no timestamps yet: `ngsi.patch` stamps them when they are applied.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from ngsi.vocabulary import (
     VALUE_MEMBERS,
 )
 
+_PROOF_KEY = "ngsi-ld:ngsildproof"
 _GEO_KEYS = frozenset({"ngsi-ld:location", "ngsi-ld:observationSpace", "ngsi-ld:operationSpace"})
 _PREVIOUS_MEMBERS = frozenset(PREVIOUS_MEMBER.values())
 _WITH_UNIT = frozenset({"Property", "GeoProperty", "ListProperty"})
@@ -72,15 +74,28 @@ def read_instances(name: str, key: str, body: object, context: Context, *, nulls
             )
     else:
         instances = [read_instance(name, body, context, nulls=nulls)]
+    if key == _PROOF_KEY and not all(_is_proof(instance) or is_deletion(instance) for instance in instances):
+        raise BadRequestData(f"Attribute {show(name)} must be a Property whose value is the object of a proof")
     if key in _GEO_KEYS and any(instance["type"] != "GeoProperty" for instance in instances):
         raise BadRequestData(f"Attribute {show(name)} must be a GeoProperty: its value is a GeoJSON geometry")
     return instances
 
 
+def _is_proof(instance: Instance) -> bool:
+    return instance["type"] == "Property" and isinstance(instance["value"], dict)
+
+
 def is_deletion(instance: Instance) -> bool:
     """Whether an instance read with `nulls` asks for the deletion of its namesake."""
-    value = instance.get(VALUE_MEMBER[instance["type"]])
-    return value == NULL or value == [NULL] or value == {NO_DATASET: NULL}
+    return bool(instance[VALUE_MEMBER[instance["type"]]] == NULL)
+
+
+def is_null(value: object) -> bool:
+    """Whether a JSON value is NGSI-LD Null in one of its forms (clause 4.5.0)."""
+    kind = type(value)
+    if kind is str:
+        return value == NULL
+    return (kind is list and value == [NULL]) or (kind is dict and value == {NO_DATASET: NULL})
 
 
 def read_instance(name: str, body: object, context: Context, *, nulls: bool = False) -> Instance:
@@ -90,9 +105,10 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
     if member not in members:
         raise BadRequestData(f"Attribute {show(name)}: a {kind} needs the member {member!r}")
     value = members[member]
-    if value == NULL or value == [NULL] or value == {NO_DATASET: NULL}:
+    if is_null(value):
         if not nulls:
             raise BadRequestData(f"Attribute {show(name)}: {NULL} asks for a deletion, which this operation cannot do")
+        value = NULL
     else:
         value = _VALUE_READERS[kind](name, value, context)
     instance: Instance = {"type": kind, member: value}
@@ -262,6 +278,24 @@ def _object_type(name: str, kind: str, content: Any, context: Context, instance:
     instance["objectType"] = [context.expand(item) for item in types]
 
 
+def _entity_id_sealed(name: str, kind: str, content: Any, context: Context, instance: Instance) -> None:
+    _require_proof(name, "entityIdSealed")
+    instance["entityIdSealed"] = require_uri(content, f"Attribute {show(name)}: entityIdSealed")
+
+
+def _entity_type_sealed(name: str, kind: str, content: Any, context: Context, instance: Instance) -> None:
+    _require_proof(name, "entityTypeSealed")
+    if not isinstance(content, str):
+        raise BadRequestData(f"Attribute {show(name)}: entityTypeSealed {show(content)} must be the name of a type")
+    instance["entityTypeSealed"] = context.expand(content)
+
+
+def _require_proof(name: str, member: str) -> None:
+    """The attribute, named by its path, must be the proof that seals what it is an attribute of (clause 4.5.2)."""
+    if re.split(r"[./:#]", name)[-1] != "ngsildproof":
+        raise BadRequestData(f"Attribute {show(name)}: {member} belongs to ngsildproof only")
+
+
 _METADATA_READERS: dict[str, Callable[[str, str, Any, Context, Instance], None]] = {
     "observedAt": _observed_at,
     "expiresAt": _expires_at,
@@ -269,4 +303,6 @@ _METADATA_READERS: dict[str, Callable[[str, str, Any, Context, Instance], None]]
     "datasetId": _dataset_id,
     "valueType": _value_type,
     "objectType": _object_type,
+    "entityIdSealed": _entity_id_sealed,
+    "entityTypeSealed": _entity_type_sealed,
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ngsi.attribute import is_attribute_object, kind_and_members, read_instance
+from ngsi.attribute import is_attribute_object, is_null, kind_and_members, read_instance
 from ngsi.context import Context
 from ngsi.datetimes import require_expiry
 from ngsi.document import read_scopes, read_types
@@ -51,7 +51,7 @@ def partial_update(
     if is_null(body.get(member)):
         return _without(known, key, instance, now)
     over = {item: content for item, content in body.items() if item not in ("datasetId", "@context")}
-    shown = {**normalized(instance, context), **over}
+    shown = {**normalized(instance, context, sysattrs=True), **over}
     kept = {item: content for item, content in shown.items() if not (item in over and _asks_for_removal(content))}
     return _rewritten(known, key, instance, read_instance(name, kept, context), now)
 
@@ -60,6 +60,8 @@ def merge_entity(
     body: Mapping[str, Any], context: Context, options: MergeOptions, entity: Entity | None, now: str, entity_id: str
 ) -> Patched:
     """Merge Entity (clause 5.6.17): JSON Merge Patch on the NGSI-LD tree, urn:ngsi-ld:null deletes at any depth."""
+    if entity is None:
+        _require_readable(body, context)
     patched = Patched(existing(entity, entity_id))
     for name, content in body.items():
         if name in _ENTITY_MEMBERS:
@@ -78,15 +80,19 @@ def merge_entity(
 _ENTITY_MEMBERS = frozenset({"id", "@id", "type", "@type", "scope", "@context", "expiresAt", "createdAt", "modifiedAt"})
 
 
+def _require_readable(body: Mapping[str, Any], context: Context) -> None:
+    """BadRequestData if an attribute of the fragment could not be added to any entity."""
+    for name, content in body.items():
+        if name not in _ENTITY_MEMBERS:
+            for fragment in content if _is_instance_array(content) else [content]:
+                if not _asks_for_removal(fragment):
+                    read_instance(name, _without_nulls(fragment), context)
+
+
 def require_names(body: Mapping[str, Any], context: Context) -> None:
     """BadRequestData if a member of a fragment cannot name an attribute."""
     for name in body.keys() - _ENTITY_MEMBERS:
         context.expand(name)
-
-
-def is_null(content: object) -> bool:
-    """Whether a value is NGSI-LD Null in one of its forms (clause 4.5.0)."""
-    return content == NULL or content == [NULL] or content == {NO_DATASET: NULL}
 
 
 def _merge_attribute(
@@ -105,7 +111,7 @@ def _merge_attribute(
     if _asks_for_removal(fragment):
         return _without(entity, key, instance, now)
     members = _fragment_members(name, instance, fragment, options)
-    merged_body = _merged_instance(normalized(instance, context), members)
+    merged_body = _merged_instance(normalized(instance, context, sysattrs=True), members)
     if options.observed_at and "observedAt" in instance and "observedAt" not in members:
         merged_body["observedAt"] = options.observed_at
     return _rewritten(entity, key, instance, read_instance(name, merged_body, context), now)

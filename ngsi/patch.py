@@ -208,7 +208,7 @@ def _overwritten(
     changes: list[AttributeChange] = []
     for instance in new:
         name = instance.get("datasetId", NO_DATASET)
-        position = next((i for i, known in enumerate(instances) if known.get("datasetId", NO_DATASET) == name), None)
+        position = _position(instances, name)
         if is_deletion(instance):
             if position is not None:
                 instances = instances[:position] + instances[position + 1 :]
@@ -221,6 +221,13 @@ def _overwritten(
             instances = [*instances[:position], stamped, *instances[position + 1 :]]
             changes.append(("updated", key, name))
     return instances, changes
+
+
+def _position(instances: list[Instance], name: str) -> int | None:
+    for position, known in enumerate(instances):
+        if known.get("datasetId", NO_DATASET) == name:
+            return position
+    return None
 
 
 def stamped_over(new: Instance, old: Instance | None, now: str) -> Instance:
@@ -253,8 +260,10 @@ def _says_the_same(old: Instance, new: Instance) -> bool:
         if member == "attrs":
             if "attrs" not in old or not _sub_attributes_are_equal(old["attrs"], content):
                 return False
-        elif not _identical(old.get(member), content):
-            return False
+        else:
+            known = old.get(member)
+            if known is not content and (type(known) is not str or known != content) and not _identical(known, content):
+                return False
     return True
 
 
