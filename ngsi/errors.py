@@ -7,6 +7,7 @@ NgsiError
 ├── ResourceNotFound      404
 ├── NonexistentTenant     404
 ├── TooManyResults        403
+├── TooComplexQuery       403
 ├── OperationNotSupported 422  the operation cannot be done on this resource
 ├── NotSupported          501  known to the standard, not (yet) offered by this broker
 └── LdContextNotAvailable 504
@@ -86,6 +87,14 @@ class TooManyResults(NgsiError):
 
     name = "TooManyResults"
     title = "Too many results"
+    status = 403
+
+
+class TooComplexQuery(NgsiError):
+    """The query costs more than the broker gives to one."""
+
+    name = "TooComplexQuery"
+    title = "Too complex a query"
     status = 403
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from broker.api.answers import NO_CONTENT, batch_result
-from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type, parse_json
+from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type
 from broker.api.parameters import options
 from broker.api.routing import Handler, Operation, Resource
+from broker.api.turns import Turns
 from ngsi import patch
 from ngsi.context import CORE, Context
 from ngsi.document import Fragment, read_entity
@@ -25,7 +26,7 @@ async def upsert_entities(request: Request) -> Answer:
     entity that exists is replaced. 201 with the ids created, 204 when all existed, 207 when some could not be written.
     """
     update = "update" in options(request, {"replace", "update"})
-    fragments, errors = _read_entities(request)
+    fragments, errors = await _read_entities(request)
     apply = patch.upsert if update else patch.replace_entity
     patches = [(fragment.id or "", partial(apply, fragment)) for fragment in fragments]
     outcomes = await request.tenant.committer.submit_all(patches, request.request_id) if patches else []
@@ -48,7 +49,7 @@ async def create_entities(request: Request) -> Answer:
 
     201 with the ids created, 207 when some could not be.
     """
-    fragments, errors = _read_entities(request)
+    fragments, errors = await _read_entities(request)
     patches = [(fragment.id or "", partial(patch.create, fragment)) for fragment in fragments]
     success = await _apply(request, patches, errors, are_creations=True)
     return batch_result(success, errors) if errors else Answer(201, orjson.dumps(success))
@@ -57,7 +58,7 @@ async def create_entities(request: Request) -> Answer:
 async def update_entities(request: Request) -> Answer:
     """Update the attributes of a batch of entities, which must exist; `options=noOverwrite` only adds attributes."""
     overwrite = "noOverwrite" not in options(request, {"noOverwrite"})
-    fragments, errors = _read_entities(request)
+    fragments, errors = await _read_entities(request)
     patches = [
         (entity_id, partial(patch.append_attributes, fragment, overwrite, entity_id=entity_id))
         for fragment in fragments
@@ -71,7 +72,9 @@ async def merge_entities(request: Request) -> Answer:
     """Merge a batch of fragments into their entities, which must exist, each as Merge Entity does it."""
     errors: list[tuple[str, NgsiError]] = []
     patches: list[tuple[str, patch.Patch]] = []
+    turns = Turns()
     for item, context, problem in _items(request):
+        await turns.take()
         try:
             if problem is not None:
                 raise problem
@@ -87,7 +90,7 @@ async def merge_entities(request: Request) -> Answer:
 
 async def delete_entities(request: Request) -> Answer:
     """Delete a batch of entities by their ids; the body is an array of ids."""
-    body = parse_json(request.content)
+    body = request.json()
     if not isinstance(body, list) or not body or not all(isinstance(item, str) for item in body):
         raise BadRequestData("The body must be an array of entity ids: not empty, and strings only")
     errors: list[tuple[str, NgsiError]] = [
@@ -120,11 +123,13 @@ async def _apply(
     return list(dict.fromkeys(success))
 
 
-def _read_entities(request: Request) -> tuple[list[Fragment], list[tuple[str, NgsiError]]]:
+async def _read_entities(request: Request) -> tuple[list[Fragment], list[tuple[str, NgsiError]]]:
     """The entities of the body that can be read, and the errors of the others with their ids."""
     fragments: list[Fragment] = []
     errors: list[tuple[str, NgsiError]] = []
+    turns = Turns()
     for item, context, problem in _items(request):
+        await turns.take()
         try:
             if problem is not None:
                 raise problem

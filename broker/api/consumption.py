@@ -1,5 +1,6 @@
 """Reading entities: retrieve one, query many (clauses 5.7.1 and 5.7.2, 6.4.3.2 and 6.5.3.1)."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -7,14 +8,16 @@ from broker.api.answers import paging_headers, with_context
 from broker.api.exchange import Answer, Request
 from broker.api.linked import show_joined
 from broker.api.linked_query import require_joined, resolved
+from broker.api.long_array import LongArray
 from broker.api.parameters import entity_id, page, selected_types
 from broker.api.presentation import Presentation, presentation
 from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
-from broker.api.selecting import FILTERING, entity_query, selectors
+from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
+from broker.api.turns import Turns
 from broker.storage.base import EntitySelector
 from ngsi import selection
-from ngsi.entity import Entity, is_expired
+from ngsi.entity import Entity
 from ngsi.errors import ResourceNotFound
 from ngsi.names import show
 from ngsi.representation import render
@@ -40,7 +43,8 @@ async def retrieve_entity(request: Request) -> Answer:
 async def query_entities(request: Request) -> Answer:
     """Find entities by type, id, attributes and a filter on their values, page by page.
 
-    At least one of `type`, `attrs`, `q` or `local=true` must be given. Results come in the order of their ids.
+    At least one of `type`, `attrs`, `q`, `georel` or `local=true` must be given. Results come in the order of their
+    ids, or in that of `orderBy`.
     """
     return await _query(request, "entities", selectors(request))
 
@@ -58,22 +62,35 @@ async def _query(request: Request, path: str, chosen: tuple[EntitySelector, ...]
     """The one road of both ways to query: `request.parameters` says everything but the selectors."""
     view = presentation(request)
     wanted = page(request)
-    selected = entity_query(request, chosen, view.projection.attrs)
+    selected = replace(entity_query(request, chosen, view.projection.attrs), order=order(request))
     store = request.tenant.entities
     if selected.q is not None:
         require_joined(selected.q, view)
         if view.join_level:
             selected = replace(selected, q=await resolved(selected.q, store, selected.now))
-    found = (
-        [entity async for entity in store.find(selected, offset=wanted.offset, limit=wanted.limit + 1)]
-        if wanted.limit
-        else []
-    )
-    more = len(found) > wanted.limit
+    found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else None
+    payload, more = await _page(request, view, found, wanted.limit)
     headers = paging_headers(request, path, wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count(selected)).encode()),)
-    return _answer(request, view, await _shown(request, view, found[: wanted.limit]), headers)
+    return _answer(request, view, payload, headers)
+
+
+async def _page(
+    request: Request, view: Presentation, found: AsyncIterator[Entity] | None, limit: int
+) -> tuple[LongArray | list[dict[str, Any]], bool]:
+    """The first entities found, encoded as they come, and whether there are more of them than the limit."""
+    if view.join_level:
+        entities = [] if found is None else [entity async for entity in found]
+        return await _shown(request, view, entities[:limit]), len(entities) > limit
+    array, turns, number = LongArray(request), Turns(), 0
+    if found is not None:
+        async for entity in found:
+            number += 1
+            if number <= limit and (shown := view.shown(entity)):
+                array.add(shown)
+            await turns.take()
+    return array, number > limit
 
 
 async def _shown(request: Request, view: Presentation, entities: list[Entity]) -> list[dict[str, Any]]:
@@ -97,7 +114,7 @@ def _answer(
 async def _living_entity(request: Request) -> Entity:
     known = entity_id(request)
     entity = await request.tenant.reader.get(known)
-    if entity is None or (entity.expires_at and is_expired(entity, request.services.clock())):
+    if entity is None:
         raise ResourceNotFound(f"Entity {known} does not exist")
     wanted = request.parameters.get("type")
     if wanted is not None and not selection.selects(selected_types(request, wanted), entity.types):
@@ -105,21 +122,11 @@ async def _living_entity(request: Request) -> Entity:
     return entity
 
 
-_READ_LATER = frozenset({"geometryProperty", "entityMap", "entityMapLifetime"})
-_QUERY_LATER = _READ_LATER | {
-    "scopeQ",
-    "georel",
-    "geometry",
-    "coordinates",
-    "geoproperty",
-    "orderBy",
-    "collation",
-    "orderFrom",
-    "orderGeometry",
-}
-_PAGED = frozenset({"limit", "offset", "count", "local", "format", "options"})
+_LATER = frozenset({"entityMap", "entityMapLifetime"})
+_PAGED = frozenset({"limit", "offset", "count", "local", "format", "options", "geometryProperty"})
 _JOINING = frozenset({"join", "joinLevel", "containedBy"})
-_SHOWN = _JOINING | {"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local", "type"}
+_FORM = frozenset({"format", "options", "lang", "geometryProperty"})
+_SHOWN = _JOINING | _FORM | {"attrs", "pick", "omit", "datasetId", "local", "type"}
 
 
 RESOURCES = [
@@ -131,8 +138,9 @@ RESOURCES = [
                 "5.7.1",
                 retrieve_entity,
                 parameters=_SHOWN,
-                later=_READ_LATER,
+                later=_LATER,
                 answers={200: "The entity", 404: "No such entity"},
+                offers_geojson=True,
             ),
         },
     ),
@@ -143,9 +151,10 @@ RESOURCES = [
                 "queryEntities",
                 "5.7.2",
                 query_entities,
-                parameters=_SHOWN | FILTERING | {"limit", "offset", "count", "splitEntities"},
-                later=_QUERY_LATER,
+                parameters=_SHOWN | FILTERING | ORDERING | {"limit", "offset", "count", "splitEntities"},
+                later=_LATER,
                 answers={200: "The entities found, perhaps none", 403: "limit is too large"},
+                offers_geojson=True,
             ),
         },
     ),
@@ -157,9 +166,9 @@ RESOURCES = [
                 "5.7.2",
                 query_by_body,
                 parameters=_PAGED,
-                later=frozenset({"geometryProperty"}),
                 body="Query",
                 answers={200: "The entities found, perhaps none", 403: "limit is too large"},
+                offers_geojson=True,
             ),
         },
     ),

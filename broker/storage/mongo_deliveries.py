@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient, DeleteOne, InsertOne, UpdateOne, WriteConc
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from broker.errors import StorageUnavailable
+from broker.storage.mongo_tenants import database_name, tenant_of
 
 _DUPLICATE = 11000
 _READ_BYTES_MAX = 4_000_000
@@ -99,6 +100,7 @@ class MongoDeliveries:
 
     async def forget(self, tenant: str, subscription: str, before: str) -> None:
         """Removes what a deleted subscription has left: everything with a sequence below that of its deletion."""
+        self._indexed.discard(tenant)  # the subscription may have gone with its tenant, and the index with both
         try:
             await self._collection(tenant).delete_many({"subscription": subscription, "sequence": {"$lt": before}})
         except PyMongoError as exc:
@@ -142,7 +144,7 @@ class MongoDeliveries:
     async def _tenants(self) -> list[str]:
         names = await self._client.list_database_names()
         start = f"{self._prefix}_"
-        return [name[len(start) :] for name in names if name == self._prefix or name.startswith(start)]
+        return [tenant_of(self._prefix, name) for name in names if name == self._prefix or name.startswith(start)]
 
     async def _index(self, tenant: str) -> None:
         if tenant not in self._indexed:
@@ -151,7 +153,7 @@ class MongoDeliveries:
             self._indexed.add(tenant)
 
     def _database(self, tenant: str) -> str:
-        return f"{self._prefix}_{tenant}" if tenant else self._prefix
+        return database_name(self._prefix, tenant)
 
     def _collection(self, tenant: str) -> Any:
         durable = WriteConcern(w="majority", j=True)

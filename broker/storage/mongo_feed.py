@@ -19,6 +19,8 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
+from broker.storage.mongo_tenants import tenant_of
+
 Operation = Literal["insert", "replace", "delete"]
 Position = Mapping[str, Any]
 """A resume token of MongoDB. Tokens can be compared by their hexadecimal `_data`."""
@@ -225,9 +227,8 @@ class MongoFeed:
             # A round trip costs more than an event: let a few gather when they come one by one in quick succession.
             self._comes_in_drips = 0 < len(written) < _DRIP_COUNT and monotonic() - asked_at_s < _DRIP_WITHIN_S
         self._position = position
-        prefix_length = len(self._prefix) + 1
         return Batch(
-            [_event(change, prefix_length) for change in written],
+            [_event(change, self._prefix) for change in written],
             position,
             str(position["_data"]) >= self._present,
             _age_ms(written[-1]) if written else 0.0,
@@ -243,11 +244,11 @@ class MongoFeed:
         return database.get_collection("positions", write_concern=WriteConcern(w="majority", j=True))
 
 
-def _event(change: dict[str, Any], prefix_length: int) -> Event:
+def _event(change: dict[str, Any], prefix: str) -> Event:
     namespace = change["ns"]
     time = change["clusterTime"]
     return Event(
-        namespace["db"][prefix_length:],
+        tenant_of(prefix, namespace["db"]),
         namespace["coll"],
         change["operationType"],
         change["documentKey"]["_id"],

@@ -46,6 +46,7 @@ class TenantRegister:
     def __init__(self, client: AsyncMongoClient[dict[str, Any]], prefix: str) -> None:
         self._client = client
         self._prefix = prefix
+        self._alias = ""
 
     async def incarnation(self, tenant: str) -> str | None:
         """The incarnation of a tenant; None if it does not exist or is being deleted."""
@@ -70,14 +71,16 @@ class TenantRegister:
 
     async def alias(self) -> str:
         """The name of this deployment; the first process to ask for it makes it."""
-        found = await self._of_default("deployment").find_one_and_update(
-            {"_id": "alias"},
-            {"$setOnInsert": {"alias": f"medina-{token_hex(4)}"}},
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-        )
-        assert found is not None
-        return str(found["alias"])
+        if not self._alias:
+            found = await self._of_default("deployment").find_one_and_update(
+                {"_id": "alias"},
+                {"$setOnInsert": {"alias": f"medina-{token_hex(4)}"}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+            assert found is not None
+            self._alias = str(found["alias"])
+        return self._alias
 
     async def list(self) -> list[TenantRecord]:
         """All tenants but the default one, in the order of their names."""

@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -35,21 +36,28 @@ class Api:
             request = self._session.request(method, path, json=body, headers=sent)
         async with request as response:
             content = await response.read()
-            is_json = response.content_type in ("application/json", "application/ld+json")
+            is_json = response.content_type.endswith("json")
             names = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
             return response.status, names, await response.json(content_type=None) if content and is_json else content
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Api]:
+    """A context API with these settings, on a free port, while the block runs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    await until(lambda: server.started)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with aiohttp.ClientSession(f"{address}/ngsi-ld/v1/") as session:
+        yield Api(session, address)
+    server.should_exit = True
+    await running
 
 
 @pytest.fixture(scope="session")
 async def api(mongo: str) -> AsyncIterator[Api]:
     """The context API with a database of its own and the campus @context preloaded."""
     settings = Settings(mongodb_uri=mongo, database="apitest", contexts="pilots/campus/contexts")
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await until(lambda: server.started)
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with aiohttp.ClientSession(f"{address}/ngsi-ld/v1/") as session:
-        yield Api(session, address)
-    server.should_exit = True
-    await serving
+    async with serving(settings) as api:
+        yield api

@@ -75,6 +75,17 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str], int]] = [
     ("POST", "entities", room(), {"Link": LINK, "Content-Type": "application/ld+json"}, 400),
     ("POST", "entities", b"<x/>", {"Content-Type": "text/xml"}, 415),
     ("PUT", "entities", {}, {}, 405),
+    ("PUT", "entities/", {}, {}, 400),
+    ("PATCH", "entities/", {}, {}, 400),
+    ("POST", "entities//attrs", {"a": 1}, {}, 400),
+    ("PATCH", "entities//attrs/a", {"value": 1}, {}, 400),
+    ("DELETE", "entities//attrs/a", None, {}, 400),
+    ("DELETE", "entities/urn:x:1/attrs/", None, {}, 405),
+    ("PATCH", "subscriptions/", {}, {}, 405),
+    ("DELETE", "subscriptions/", None, {}, 405),
+    ("PATCH", "csourceRegistrations/", {}, {}, 405),
+    ("DELETE", "csourceRegistrations/", None, {}, 405),
+    ("DELETE", "temporal/entities/", None, {}, 405),
     ("PATCH", "entities/urn:x:never", {"a": 1}, {}, 404),
     ("PATCH", "entities/urn:x:never", {"a": 1, "id": "urn:x:other"}, {}, 400),
     ("PUT", "entities/urn:x:never", {"a": 1}, {}, 404),
@@ -100,7 +111,7 @@ async def test_a_wrong_request(
     status, answered, problem = await api(method, path, body, **headers)
     assert status == expected
     if status == 405:
-        assert answered["allow"] == "GET, POST, DELETE"
+        assert answered["allow"] == "HEAD, GET, POST, DELETE, OPTIONS"
     if status in (411, 415):
         assert problem == b""
     else:
