@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import pytest
 
 from broker.settings import Settings
@@ -170,6 +171,17 @@ async def test_a_context_made_to_grow_without_bound(local: Api, web: ContextServ
     started_s = time.monotonic()
     assert (await expanded(local, Link=link(f"http://127.0.0.1:{web.port}/d0")))[0] == 400
     assert time.monotonic() - started_s < 2
+
+
+async def test_a_large_context_named_many_times(local: Api, web: ContextServer) -> None:
+    large = {f"term{number}": f"https://city.example/{number}" for number in range(15_000)}
+    url = web.put("large", {"@context": large | TERMS})
+    assert await expanded(local, Link=link(url)) == FULL
+    started_s = time.monotonic()
+    for source in ([url] * 900, [large] * 4):
+        body = orjson.dumps(room() | {"@context": source})
+        assert (await local("POST", "entities", body, Content_Type=LD))[0] == 400
+    assert time.monotonic() - started_s < 1
 
 
 async def test_private_addresses_are_refused_by_default(api: Api, web: ContextServer) -> None:
