@@ -27,6 +27,7 @@ from broker.commit_queue import Pending, PendingQueue
 from broker.commit_ticket import Outcome, Ticket
 from broker.errors import Overloaded, StorageUnavailable, WriteConflict
 from broker.storage.base import EntityStore, Stored, Write
+from ngsi import expiry
 from ngsi.changes import Before, Change
 from ngsi.entity import Entity
 from ngsi.errors import NgsiError, NonexistentTenant
@@ -56,6 +57,7 @@ class Group:
     outcomes: list[Outcome] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     entity: Entity | None = None
+    due: str | None = None
 
 
 class Committer:
@@ -193,12 +195,14 @@ class Committer:
 
     async def _write(self, groups: dict[str, Group]) -> list[Pending]:
         changed = [(entity_id, group) for entity_id, group in groups.items() if group.changes]
-        writes = [Write(entity_id, group.base.rev, group.entity, group.changes) for entity_id, group in changed]
+        writes = [
+            Write(entity_id, group.base.rev, group.entity, group.changes, group.due) for entity_id, group in changed
+        ]
         failures = await self._store.write(writes) if writes else {}
         for index, (entity_id, group) in enumerate(changed):
             if index not in failures:
                 written_bytes = sum(pending.size_bytes for pending in group.pending)
-                self._cache.put(entity_id, Stored(group.entity, group.base.rev + 1), written_bytes)
+                self._cache.put(entity_id, Stored(group.entity, group.base.rev + 1, group.due), written_bytes)
         refused = {changed[index][0]: error for index, error in failures.items()}
         again: list[Pending] = []
         for entity_id, group in groups.items():
@@ -244,10 +248,15 @@ def _is_first_creation(pending: Pending) -> bool:
 
 
 def apply(group: Group, now: str) -> None:
-    """Applies the requests of a group one after the other to its base state."""
-    state = group.base.entity
+    """Applies the requests of a group one after the other to its base state.
+
+    What has expired is deleted before and after each of them, so that no request meets it and none leaves it behind.
+    """
+    group.entity, group.due = group.base.entity, group.base.due
     for pending in group.pending:
-        at = now if state is None or state.modified_at < now else state.modified_at
+        _expire(group, pending.ticket.request, now)
+        state = group.entity
+        at = _moment(state, now)
         try:
             patched = pending.patch(state, at)
         except NgsiError as exc:
@@ -255,9 +264,26 @@ def apply(group: Group, now: str) -> None:
             continue
         group.outcomes.append(patched)
         if patched.entity is not state:
-            group.changes.append(_change(pending.ticket.request, at, state, patched, is_first=not group.changes))
-            state = patched.entity
-    group.entity = state
+            _advance(group, pending.ticket.request, at, patched)
+            _expire(group, pending.ticket.request, now)
+
+
+def _expire(group: Group, request: str, now: str) -> None:
+    """Deletes what has expired as a change of its own, told apart from the request that came across it."""
+    if group.due is not None and group.due <= now and group.entity is not None:
+        at = _moment(group.entity, now)
+        _advance(group, f"{request}/expiry", at, expiry.expire(group.entity, at))
+
+
+def _moment(state: Entity | None, now: str) -> str:
+    """The time of a change: the present, but never before the change that it follows."""
+    return now if state is None or state.modified_at < now else state.modified_at
+
+
+def _advance(group: Group, request: str, at: str, patched: Patched) -> None:
+    group.changes.append(_change(request, at, group.entity, patched, is_first=not group.changes))
+    group.entity = patched.entity
+    group.due = None if patched.entity is None else expiry.due(patched.entity)
 
 
 def _change(request: str, at: str, old: Entity | None, patched: Patched, *, is_first: bool) -> Change:

@@ -1,19 +1,24 @@
 """Reads by id, grouped: while one read is on its way to the storage, the next ids gather for one round trip."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from broker.storage.base import EntityStore
+from broker.storage.base import EntityStore, Stored
+from ngsi import expiry
 from ngsi.entity import Entity
 
 _IDS_MAX = 256
 
 
 class Reader:
-    """Reads entities of one tenant by id; sees every write that was acknowledged before the call, by any process."""
+    """Reads entities of one tenant by id, without what has expired.
 
-    def __init__(self, store: EntityStore) -> None:
+    It sees every write that was acknowledged before the call, by any process.
+    """
+
+    def __init__(self, store: EntityStore, clock: Callable[[], str]) -> None:
         self._store = store
+        self._clock = clock
         self._waiting: dict[str, asyncio.Future[Entity | None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -31,7 +36,7 @@ class Reader:
     async def get_all(self, ids: Sequence[str]) -> list[Entity]:
         """Those of the entities that exist, in the order of the ids; one round trip. Raises StorageUnavailable."""
         found = await self._store.read(ids)
-        return [entity for known in ids if known in found and (entity := found[known].entity) is not None]
+        return [entity for known in ids if known in found and (entity := self._living(found[known])) is not None]
 
     async def _run(self) -> None:
         while self._waiting:
@@ -46,5 +51,12 @@ class Reader:
                 continue
             for entity_id, future in futures.items():
                 stored = found.get(entity_id)
-                future.set_result(stored.entity if stored else None)
+                future.set_result(None if stored is None else self._living(stored))
         self._task = None
+
+    def _living(self, stored: Stored) -> Entity | None:
+        """What of it has not expired; almost always that takes no look at the clock."""
+        if stored.due is None or stored.entity is None:
+            return stored.entity
+        now = self._clock()
+        return stored.entity if stored.due > now else expiry.living(stored.entity, now)

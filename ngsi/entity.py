@@ -34,9 +34,3 @@ class Entity:
 def dataset(instance: Instance) -> str:
     """The datasetId of an instance, `@none` for the default instance."""
     return str(instance.get("datasetId", NO_DATASET))
-
-
-def is_expired(item: Entity | Instance, now: str) -> bool:
-    """Whether an entity or an attribute instance is past its expiresAt (clause 4.5.1) and counts as gone."""
-    expires_at = item.expires_at if isinstance(item, Entity) else item.get("expiresAt")
-    return expires_at is not None and str(expires_at) <= now

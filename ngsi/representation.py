@@ -12,7 +12,7 @@ Form = Literal["normalized", "concise", "simplified"]
 
 _TIMESTAMPS = ("createdAt", "modifiedAt", "expiresAt")
 # Members whose content is held in another form than it is shown in.
-_HELD_OTHERWISE = frozenset({"attrs", "vocab", "objectList", "objectType", "valueType"})
+_HELD_OTHERWISE = frozenset({"attrs", "vocab", "objectList", "objectType", "valueType", "entityTypeSealed"})
 
 
 def render(entity: Entity, context: Context, form: Form = "normalized", *, sysattrs: bool = False) -> dict[str, Any]:
@@ -120,6 +120,8 @@ def _show_held_members(shown: dict[str, Any], context: Context) -> None:
         shown["vocab"] = _compacted(shown["vocab"], context.compact_iri)
     if "valueType" in shown:
         shown["valueType"] = context.compact_iri(shown["valueType"])
+    if "entityTypeSealed" in shown:
+        shown["entityTypeSealed"] = context.compact(shown["entityTypeSealed"])
     if "objectType" in shown:
         shown["objectType"] = _one_or_all([context.compact(key) for key in shown["objectType"]])
 

@@ -31,6 +31,9 @@ VALUE_MEMBERS = frozenset(VALUE_MEMBER.values())
 PREVIOUS_MEMBER = {kind: "previous" + member[0].upper() + member[1:] for kind, member in VALUE_MEMBER.items()}
 """Attribute kind → the member that shows the former value in a notification with showChanges (clause 5.8.6)."""
 
+PROOF_MEMBERS = frozenset({"entityIdSealed", "entityTypeSealed"})
+"""Members that only the attribute `ngsildproof` has: what the proof in its value was made for (clause 4.5.2)."""
+
 GEOMETRY_TYPES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"})
 
 OUTPUT_ONLY_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId", "lang", "entity", "entityList"})
@@ -59,6 +62,7 @@ RESERVED_NAMES = frozenset(
         "entity",
         "entityList",
         "objectType",
+        *PROOF_MEMBERS,
         *VALUE_MEMBERS,
         *PREVIOUS_MEMBER.values(),
     }

@@ -6,7 +6,7 @@ from typing import Any
 from broker.api.answers import NO_CONTENT, created
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import entity_id, representation
-from broker.api.routing import Operation, Resource, not_offered
+from broker.api.routing import Operation, Resource
 from broker.api.writing import GATED, LOCAL, read_object, write
 from ngsi import merge, patch
 from ngsi.datetimes import require_datetime
@@ -113,7 +113,6 @@ RESOURCES = [
                 answers={201: "Created; Location has its address", 409: "The id is taken"},
                 creates_tenant=True,
             ),
-            "DELETE": Operation("purgeEntities", "5.6.21", not_offered),
         },
     ),
 ]

@@ -25,6 +25,7 @@ _DEPTH_MAX = 60
 _NOT_YET = object()
 _INTEGER_MAX = 2**63 - 1
 _BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
+_FORM_ENCODED = re.compile(r"(?=.*%)[A-Za-z0-9*._~%+-]+")
 _LINK = re.compile(r'\s*<([^>]*)>\s*((?:;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,]+))?\s*)*)(?:,|$)')
 _LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?')
 
@@ -267,7 +268,11 @@ def context_link(header: bytes) -> str | None:
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:
-    """The parameters of a URL, percent-decoded once; `+` stands for itself. InvalidRequest for a repeated one."""
+    """The parameters of a URL, percent-decoded once. InvalidRequest for a repeated one.
+
+    A `+` stands for itself, as in scopeQ=/A/+/C, but for a blank in a value that is encoded like a form: there nothing
+    is left bare that has a meaning, so a `+` that is meant is written %2B.
+    """
     parameters: dict[str, str] = {}
     for item in query_string.decode("latin-1").split("&"):
         if not item:
@@ -276,5 +281,7 @@ def parse_query(query_string: bytes) -> dict[str, str]:
         name = unquote(name)
         if name in parameters:
             raise InvalidRequest(f"Parameter {show(name)} is given twice; give its values as one list")
+        if "+" in value and _FORM_ENCODED.fullmatch(value):
+            value = value.replace("+", " ")
         parameters[name] = unquote(value)
     return parameters

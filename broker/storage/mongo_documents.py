@@ -1,7 +1,7 @@
 """Entities and their changes as documents of the collection `entities`, both ways.
 
-{_id, type: [keys], scope?: [...], createdAt, modifiedAt, expiresAt?, attrs: {key: [Instance]},
- rev, bucket, changes: [...]}
+{_id, type: [keys], scope?: [...], createdAt, modifiedAt, expiresAt?, due?, attrs: {key: [Instance]},
+ geo?: [cells, see mongo_geo], rev, bucket, changes: [...]}
 
 A deleted entity leaves a tombstone {_id, rev, bucket, deletedAt, gone: date, changes}, so that the deletion reaches the
 change stream like any other write and the revision goes on counting; a TTL index on `gone` removes it later.
@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from broker.storage.base import Stored, Write
+from broker.storage.mongo_geo import cells
+from ngsi import expiry
 from ngsi.changes import Before, Change
 from ngsi.entity import Entity
 
@@ -52,12 +54,17 @@ def document(write: Write, now: datetime) -> Document:
         stored["scope"] = entity.scopes
     if entity.expires_at is not None:
         stored["expiresAt"] = entity.expires_at
+    if write.due is not None:
+        stored["due"] = write.due
+    located = cells(entity.attributes)
+    if located:
+        stored["geo"] = located
     return stored
 
 
 def stored(document: Document) -> Stored:
     """The state that a document holds."""
-    return Stored(entity(document), document["rev"])
+    return Stored(entity(document), document["rev"], document.get("due"))
 
 
 def entity(document: Document) -> Entity | None:
@@ -73,6 +80,14 @@ def entity(document: Document) -> Entity | None:
         document.get("scope", []),
         document.get("expiresAt"),
     )
+
+
+def living(document: Document, now: str) -> Entity | None:
+    """What of the entity that a document holds has not expired (`ngsi.expiry`)."""
+    held = entity(document)
+    if held is None or "due" not in document or document["due"] > now:
+        return held
+    return expiry.living(held, now)
 
 
 def changes(document: Document) -> list[Change]:

@@ -1,0 +1,94 @@
+"""Types and attributes that there are (clauses 5.7.5 to 5.7.10)."""
+
+import pytest
+
+from tests.broker.api.conftest import CAMPUS, Api
+
+TENANT = "catalogue"
+SDM = "https://smartdatamodels.org/dataModel.Device/"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def things(api: Api) -> None:
+    """Two rooms, one of which is a lab too, and a device."""
+    bodies = [
+        {"id": "urn:ngsi-ld:Room:1", "type": "Room", "scope": "/A", "name": "x", "co2": 600},
+        {
+            "id": "urn:ngsi-ld:Room:2",
+            "type": ["Room", "Lab"],
+            "co2": [{"value": 1}, {"object": "urn:x:1", "datasetId": "urn:x:d"}],
+        },
+        {
+            "id": "urn:ngsi-ld:Device:1",
+            "type": "Device",
+            "name": {"languageMap": {"en": "x"}},
+            "location": {"type": "Point", "coordinates": [1, 2]},
+        },
+    ]
+    assert (await api("POST", "entityOperations/create", bodies, NGSILD_Tenant=TENANT))[0] == 201
+
+
+@pytest.mark.clause("5.7.5")
+async def test_types_are_listed(api: Api) -> None:
+    status, headers, found = await api("GET", "types", NGSILD_Tenant=TENANT)
+    assert status == 200
+    assert found.pop("id").startswith("urn:ngsi-ld:EntityTypeList:")
+    assert found == {"type": "EntityTypeList", "typeList": ["Device", "Lab", "Room"]}
+    assert "json-ld#context" in headers["link"]
+
+
+@pytest.mark.clause("5.7.6")
+async def test_types_are_listed_with_their_attributes(api: Api) -> None:
+    _, _, found = await api("GET", "types?details=true", NGSILD_Tenant=TENANT)
+    iri = "https://uri.etsi.org/ngsi-ld/default-context/"
+    assert found == [
+        {"id": f"{iri}Device", "type": "EntityType", "typeName": "Device", "attributeNames": ["location", "name"]},
+        {"id": f"{iri}Lab", "type": "EntityType", "typeName": "Lab", "attributeNames": ["co2"]},
+        {"id": f"{iri}Room", "type": "EntityType", "typeName": "Room", "attributeNames": ["co2", "name"]},
+    ]
+    _, _, found = await api("GET", "types?details=true", NGSILD_Tenant=TENANT, Accept="application/ld+json")
+    assert all("@context" in item for item in found)
+
+
+@pytest.mark.clause("5.7.7")
+async def test_a_type_is_described(api: Api) -> None:
+    _, _, found = await api("GET", "types/Room", NGSILD_Tenant=TENANT)
+    assert (found["type"], found["typeName"], found["entityCount"]) == ("EntityTypeInfo", "Room", 2)
+    kinds = {item["attributeName"]: item["attributeTypes"] for item in found["attributeDetails"]}
+    assert kinds == {"co2": ["Property", "Relationship"], "name": ["Property"]}
+    status, _, problem = await api("GET", "types/Spaceship", NGSILD_Tenant=TENANT)
+    assert (status, problem["title"]) == (404, "Resource not found")
+    assert (await api("GET", "types/Room"))[2] != found, "another tenant has other rooms"
+
+
+@pytest.mark.clause("5.7.8")
+async def test_attributes_are_listed(api: Api) -> None:
+    _, _, found = await api("GET", "attributes", NGSILD_Tenant=TENANT)
+    assert found["attributeList"] == ["co2", "location", "name"]
+    _, _, found = await api("GET", "attributes?details=true", NGSILD_Tenant=TENANT)
+    assert {item["attributeName"]: item["typeNames"] for item in found} == {
+        "co2": ["Lab", "Room"],
+        "location": ["Device"],
+        "name": ["Device", "Room"],
+    }
+
+
+@pytest.mark.clause("5.7.10")
+async def test_an_attribute_is_described(api: Api) -> None:
+    _, _, found = await api("GET", "attributes/co2", NGSILD_Tenant=TENANT)
+    assert (found["type"], found["attributeCount"]) == ("Attribute", 2)
+    assert (found["attributeTypes"], found["typeNames"]) == (["Property", "Relationship"], ["Lab", "Room"])
+    for name in ("noise", "id", "type", "scope", "createdAt", "modifiedAt"):
+        assert (await api("GET", f"attributes/{name}", NGSILD_Tenant=TENANT))[0] == 404
+    assert (await api("GET", "attributes/co2?details=true", NGSILD_Tenant=TENANT))[0] == 400
+    assert (await api("GET", "attributes?limit=5", NGSILD_Tenant=TENANT))[0] == 400
+
+
+@pytest.mark.clause("5.7.5")
+async def test_names_are_those_of_the_reader(api: Api) -> None:
+    link = f'<{CAMPUS}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+    body = {"id": "urn:ngsi-ld:Zone:catalogue", "type": "Zone", "peopleCount": 5}
+    await api("POST", "entities", body, NGSILD_Tenant="catalogue2", Link=link)
+    assert (await api("GET", "types", NGSILD_Tenant="catalogue2", Link=link))[2]["typeList"] == ["Zone"]
+    (iri,) = (await api("GET", "types", NGSILD_Tenant="catalogue2"))[2]["typeList"]
+    assert iri.startswith("https://")
