@@ -123,9 +123,12 @@ CORE = Context()
 
 
 def user_source(source: ContextSource) -> ContextSource:
-    """The client's own part of an @context: core URLs dropped, an array of one unwrapped; else the core URL."""
+    """The client's own part of an @context: core URLs dropped, an array of one unwrapped.
+
+    Where nothing else is left it is the core URL, in the version that the client named.
+    """
     parts = source if isinstance(source, list) else [source]
     kept = [part for part in parts if not (isinstance(part, str) and part in CORE_URLS)]
     if not kept:
-        return CORE_CONTEXT_URL
+        return parts[0] if parts else CORE_CONTEXT_URL
     return kept[0] if len(kept) == 1 else kept

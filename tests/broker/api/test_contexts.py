@@ -321,6 +321,15 @@ async def test_hosted_contexts_belong_to_a_tenant(local: Api) -> None:
     assert (await local("DELETE", at(context_id), NGSILD_Tenant="settat"))[0] == 204
 
 
+async def test_a_deleted_tenant_leaves_no_contexts(mongo: str) -> None:
+    async with serving(settings(mongo, operator_key="sesame")) as api:
+        assert (await api("POST", "entities", room(), NGSILD_Tenant="going"))[0] == 201
+        context_id = await hosted(api, TERMS, NGSILD_Tenant="going")
+        operator = {"Authorization": "Bearer sesame"}
+        assert (await api("DELETE", "/ngsi-ld/ex/v1/tenants/going", **operator))[0] == 204
+        assert (await api("GET", at(context_id), NGSILD_Tenant="going"))[0] == 404
+
+
 @pytest.mark.clause("5.13.2")
 @pytest.mark.parametrize(
     ("body", "name"),
@@ -369,6 +378,16 @@ async def test_wrong_requests_to_the_store(local: Api, method: str, path: str, s
 async def test_the_core_context_is_built_in(local: Api) -> None:
     assert (await local("DELETE", at(CORE_CONTEXT_URL, reload="true")))[0] == 204
     assert (await local("GET", at(CORE_CONTEXT_URL, details="true")))[2]["kind"] == "Cached"
+
+
+async def test_the_core_context_is_shown_in_the_version_that_was_named(local: Api) -> None:
+    body = room()
+    url = CORE_CONTEXT_URL.replace("v1.8", "v1.6")
+    assert (await local("POST", "entities", body | {"@context": [url]}, Content_Type=LD))[0] == 201
+    headers = (await local("GET", f"entities/{body['id']}", Link=link(url)))[1]
+    assert headers["link"] == link(url)
+    shown = (await local("GET", f"entities/{body['id']}", Link=link(url), Accept=LD))[2]
+    assert shown == body | {"@context": url}
 
 
 def subscription(**members: Any) -> dict[str, Any]:
