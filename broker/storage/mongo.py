@@ -254,9 +254,9 @@ class MongoStorage(Storage):
 
     async def remove_tenant(self, tenant: str) -> None:
         """See Storage."""
+        await self.contexts().forget_tenant(tenant)
         with translated():
             await self._register.remove(tenant)
-        await self.contexts().forget_tenant(tenant)
 
     async def hold(self, work: str, holder: str, for_s: float) -> bool:
         """See Storage."""
