@@ -8,6 +8,7 @@ from broker.api.exchange import Answer, Request
 from broker.api.parameters import options, page
 from broker.api.routing import Operation, Resource, not_offered
 from ngsi import subscription
+from ngsi.context_source import absolute
 from ngsi.errors import AlreadyExists, InvalidRequest, ResourceNotFound
 from ngsi.names import require_uri, show
 
@@ -27,7 +28,8 @@ async def create_subscription(request: Request) -> Answer:
     if own_context is not None:
         request.services.contexts.get(own_context, request.tenant_name)
     subscription_id = new.id or f"urn:ngsi-ld:Subscription:{uuid4()}"
-    document = new.document(subscription_id, request.context.source, now)
+    # Notifications go to others, for whom an address that is relative to this broker means nothing.
+    document = new.document(subscription_id, absolute(request.context.source, request.address("")), now)
     if request.context.url is None and own_context is None:
         # Notifications in application/json name one URL: the broker's own, which serves the @context of the request.
         document["contextUrl"] = request.address(

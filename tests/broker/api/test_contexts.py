@@ -420,6 +420,15 @@ async def test_a_context_without_an_address_gets_one(local: Api, web: ContextSer
     assert (await local("DELETE", at(context_id)))[0] == 204
 
 
+@pytest.mark.clause("5.8.6")
+async def test_a_relative_address_is_made_absolute_for_those_who_are_notified(local: Api) -> None:
+    path = f"/ngsi-ld/v1/jsonldContexts/{await hosted(local, TERMS)}"
+    status, headers, _ = await local("POST", "subscriptions", subscription(), Link=link(path))
+    assert status == 201
+    shown = (await local("GET", headers["location"].removeprefix("/ngsi-ld/v1/")))[2]
+    assert shown["jsonldContext"] == local.address + path
+
+
 @pytest.mark.clause("6.3.5")
 async def test_the_answer_to_a_query_with_an_inline_context_names_its_address(local: Api) -> None:
     body = {"type": "Query", "entities": [{"type": "Room"}], "@context": TERMS}
