@@ -19,7 +19,7 @@ def entity_filter(query: EntityQuery) -> dict[str, Any]:
     if query.scopes is not None:
         conditions.append(mongo_scope.translate(query.scopes))
     if query.geo is not None:
-        conditions.append(mongo_geo.geo_filter(query.geo).candidates)
+        conditions.append(mongo_geo.geo_filter(query.geo, query.now).candidates)
     return {"$and": conditions}
 
 

@@ -5,6 +5,7 @@ is compared exactly on its way to the client; pages and counts are those of the 
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from pymongo import ASCENDING
@@ -14,7 +15,7 @@ from broker.storage import mongo_collation
 from broker.storage import mongo_documents as documents
 from broker.storage.base import EntityQuery
 from broker.storage.mongo_entity_filter import entity_filter
-from broker.storage.mongo_geo import geo_filter
+from broker.storage.mongo_geo import PIECES_TO_COUNT, geo_filter
 from broker.storage.mongo_order import sort_stages
 from ngsi import geo_query
 from ngsi.entity import Entity
@@ -48,17 +49,17 @@ async def find(
 
 async def count(collection: _Collection, query: EntityQuery, *, timeout_ms: int) -> int:
     """How many entities the query wants; those that the index is certain of are not read."""
-    conditions = entity_filter(query)
+    conditions = entity_filter(replace(query, geo=None))
     if query.geo is None:
         return await collection.count_documents(conditions, maxTimeMS=timeout_ms)
-    certain = geo_filter(query.geo).certain
+    located = geo_filter(query.geo, query.now, PIECES_TO_COUNT)
     number = 0
-    if certain is not None:
-        certain = {"$and": [certain, {f"attrs.{query.geo.geoproperty}.expiresAt": {"$exists": False}}]}
-        number = await collection.count_documents({"$and": [conditions, certain]}, maxTimeMS=timeout_ms)
-        conditions = {"$and": [conditions, {"$nor": [certain]}]}
+    for sign, part in located.counted:
+        number += sign * await collection.count_documents({"$and": [conditions, part]}, maxTimeMS=timeout_ms)
     cursor = collection.find(
-        conditions, _projection(frozenset({query.geo.geoproperty})), batch_size=_BATCH_COUNT
+        {"$and": [conditions, located.doubtful]},
+        _projection(frozenset({query.geo.geoproperty})),
+        batch_size=_BATCH_COUNT,
     ).max_time_ms(timeout_ms)
     async for _ in _meeting(_entities(cursor, query.now), query):
         number += 1

@@ -38,11 +38,11 @@ async def collection(mongo: str) -> AsyncIterator[Collection]:
         await client.drop_database("search_test")
 
 
-async def fill(collection: Collection, entities: list[Entity]) -> None:
+async def fill(collection: Collection, entities: list[Entity], due: str | None = None) -> None:
     await collection.delete_many({})
     now = datetime.now(UTC)
     await collection.insert_many(
-        [mongo_documents.document(Write(entity.id, 0, entity, []), now) for entity in entities]
+        [mongo_documents.document(Write(entity.id, 0, entity, [], due), now) for entity in entities]
     )
 
 
@@ -236,8 +236,8 @@ async def test_a_geo_query_reads_the_index_around_it_and_little_else(collection:
     near = {"georel": "near;maxDistance==20000", "geometry": "Point", "coordinates": [2, 1]}
     geo = geo_query.parse(near, CORE)
     assert geo is not None
-    plan = await collection.find(mongo_geo.geo_filter(geo).candidates).explain()
-    assert plan["executionStats"]["totalDocsExamined"] < 60
+    plan = await collection.find(mongo_geo.geo_filter(geo, AT).candidates).explain()
+    assert plan["executionStats"]["totalDocsExamined"] <= 30
     assert len(await found(collection, EntityQuery(AT, geo=geo))) == 9
 
 
@@ -250,3 +250,24 @@ async def test_what_would_be_compared_without_end_is_refused(
     with pytest.raises(TooComplexQuery, match="one by one"):
         await found(collection, EntityQuery(AT, geo=geo))
     assert await mongo_search.count(collection, EntityQuery(AT, geo=geo), timeout_ms=10_000) == 20
+
+
+@pytest.mark.clause("4.22")
+@pytest.mark.parametrize("georel", ["within", "disjoint", "near;maxDistance==9000", "near;minDistance==9000"])
+async def test_what_has_expired_is_nowhere(collection: Collection, georel: str) -> None:
+    entities = [located(number, "ngsi-ld:location", [point]) for number, point in enumerate([INSIDE, OUTSIDE] * 2)]
+    for transient in entities[2:]:
+        transient.attributes["ngsi-ld:location"][0]["expiresAt"] = AT
+    await fill(collection, entities, due=AT)
+    members = {"georel": georel, "geometry": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}
+    geo = geo_query.parse(members, CORE)
+    assert geo is not None
+    query = EntityQuery(AT, geo=geo)
+    expected = ["urn:x:000"] if georel in ("within", "near;maxDistance==9000") else ["urn:x:001"]
+    assert await found(collection, query) == expected
+    assert await mongo_search.count(collection, query, timeout_ms=10_000) == 1
+    assert await mongo_search.find_ids(collection, query, after="", limit=9, timeout_ms=10_000) == expected
+
+
+INSIDE = {"type": "Point", "coordinates": [5, 5]}
+OUTSIDE = {"type": "Point", "coordinates": [50, 5]}
