@@ -62,6 +62,9 @@ LITERALS_MAX = 1000
 STEPS_MAX = 16
 """Names in one path, members in one pair of brackets."""
 
+_PREFIX_ENDS = ":/?#[]@"
+"""What the IRI of a prefix ends with (JSON-LD 1.1, gen-delims), which that of a type hardly does."""
+
 _EXAMPLE = 'temperature>20;(status=="open"|zone==urn:ngsi-ld:Zone:hall)'
 _STOP = r"\s=!<>~;|()\[\]{}\","
 _NAME = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+-]*://[^{_STOP}]*[/#])?[^{_STOP}.]+")
@@ -168,9 +171,8 @@ class _Parser:
         if found is None:
             return ()
         listed = found[1].split(",")
-        name = _NAME.match(self._text, self._at)
         # `{a:b}` is the compact IRI a:b when the context has such a prefix, and otherwise the attribute b of type a.
-        if len(listed) == 1 and name is not None and self._context.expand_iri(name[0]) != name[0]:
+        if len(listed) == 1 and self._is_prefix(listed[0]):
             return ()
         keys = tuple(map(self._key, listed))
         self._at = found.end()
@@ -339,6 +341,11 @@ class _Parser:
             return self._context.expand(name)
         except BadRequestData as error:
             raise BadRequestData(f"q {show(self._text)}: {error.detail}") from error
+
+    def _is_prefix(self, name: str) -> bool:
+        compact = f"{name}:x"
+        expanded = self._context.expand_iri(compact)
+        return expanded != compact and expanded[-2] in _PREFIX_ENDS
 
     def _deeper(self) -> None:
         self._depth += 1

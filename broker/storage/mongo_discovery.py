@@ -19,10 +19,11 @@ _Collection = AsyncCollection[dict[str, Any]]
 
 async def types(collection: _Collection, now: str, *, timeout_ms: int) -> list[str]:
     """The keys of all types that an unexpired entity has, in their order."""
-    found: list[str] = await collection.distinct("type", maxTimeMS=timeout_ms)
+    # A tombstone, which has no type, counts as null.
+    found = {key for key in await collection.distinct("type", maxTimeMS=timeout_ms) if key is not None}
     overdue = set(await collection.distinct("type", {"due": {"$lte": now}}, maxTimeMS=timeout_ms))
     gone = {key for key in overdue if await collection.find_one({"type": key, **unexpired(now)}, {"_id": 1}) is None}
-    return sorted(set(found) - gone)
+    return sorted(found - gone)
 
 
 async def describe(collection: _Collection, key: str, now: str, *, timeout_ms: int) -> TypeProfile | None:

@@ -141,6 +141,12 @@ def test_names_and_values_expand_with_the_context() -> None:
     )
 
 
+def test_a_type_before_the_attribute_of_linked_entities_is_no_prefix() -> None:
+    context = Context("http://c", [{"Room": "https://e.org/Room", "sdm": "https://e.org/sdm/"}])
+    assert query.parse("r{Room:a}", context) == Exists(Linked("r", ("https://e%2Eorg/Room",), A))
+    assert query.parse("r{sdm:a}", context) == Exists(Linked("r", (), Path(("https://e%2Eorg/sdm/a",))))
+
+
 def test_numbers_beyond_64_bits_are_doubles() -> None:
     assert query.parse(f"a=={2**63 - 1}", CORE) == Compare(A, "==", one(2**63 - 1))
     assert query.parse(f"a==-{2**70}", CORE) == Compare(A, "==", one(-(2.0**70)))

@@ -85,6 +85,17 @@ async def test_an_attribute_is_described(api: Api) -> None:
 
 
 @pytest.mark.clause("5.7.5")
+async def test_what_is_deleted_is_not_listed(api: Api) -> None:
+    body = {"id": "urn:ngsi-ld:Comet:1", "type": "Comet", "tail": 1}
+    await api("POST", "entities", body, NGSILD_Tenant="catalogue3")
+    assert (await api("GET", "types", NGSILD_Tenant="catalogue3"))[2]["typeList"] == ["Comet"]
+    await api("DELETE", f"entities/{body['id']}", NGSILD_Tenant="catalogue3")
+    assert (await api("GET", "types", NGSILD_Tenant="catalogue3"))[2]["typeList"] == []
+    assert (await api("GET", "attributes", NGSILD_Tenant="catalogue3"))[2]["attributeList"] == []
+    assert (await api("GET", "attributes/tail", NGSILD_Tenant="catalogue3"))[0] == 404
+
+
+@pytest.mark.clause("5.7.5")
 async def test_names_are_those_of_the_reader(api: Api) -> None:
     link = f'<{CAMPUS}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
     body = {"id": "urn:ngsi-ld:Zone:catalogue", "type": "Zone", "peopleCount": 5}

@@ -68,7 +68,8 @@ async def test_what_has_expired_is_deleted_for_good(api: Api) -> None:
     _, _, before = await api("GET", f"entities/{body['id']}?options=sysAttrs")
 
     async def written() -> bool:
-        return bool((await api("GET", f"entities/{body['id']}?options=sysAttrs"))[2]["modifiedAt"] > before["modifiedAt"])
+        _, _, after = await api("GET", f"entities/{body['id']}?options=sysAttrs")
+        return bool(after["modifiedAt"] > before["modifiedAt"])
 
     await until(written, within_s=5)
     assert "co2" not in (await api("GET", f"entities/{body['id']}"))[2]
