@@ -150,6 +150,28 @@ async def test_a_name_is_resolved_once_and_the_checked_address_used(monkeypatch:
     await resolver.close()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1]:99999/",
+        "http://h:port/",
+        "http://é.invalid/ü",
+        "http://" + "a" * 300 + "/",
+        "http://-/",
+        "http://../",
+        "http://%zz/",
+        "http://user:word@127.0.0.1:1/",
+        "http://h\\@127.0.0.1/",
+        "http://[fe80::1%25eth0]/",
+        "http://a.\u202eexample/",
+        "http://h/" + "x" * 10_000,
+    ],
+)
+async def test_a_strange_address_fails_like_any_other(url: str) -> None:
+    with pytest.raises((LdContextNotAvailable, BadRequestData)):
+        await fetch(url, "public")
+
+
 async def test_a_site_without_the_web() -> None:
     with pytest.raises(LdContextNotAvailable, match="MEDINA_CONTEXTS"):
         await fetch("https://city.example/c", "none")
