@@ -1,6 +1,7 @@
 """One request and its answer, as the operations of the API see them (clauses 6.3.4 to 6.3.6)."""
 
 import asyncio
+import json
 import re
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -184,12 +185,17 @@ def parse_json(content: bytes) -> Any:
     except orjson.JSONDecodeError as exc:
         what = "The body is empty" if not content.strip() else f"The body is not JSON: {exc}"
         raise InvalidRequest(f"{what}; send a JSON document in UTF-8") from exc
-    _require_storable(value)
+    if _require_storable(value):
+        json.loads(content, parse_int=_whole)
     return value
 
 
-def _require_storable(value: Any) -> None:
-    """Refuses what MongoDB would not give back as it was: deep nesting, integers over 64 bits, keys with U+0000."""
+def _require_storable(value: Any) -> bool:
+    """Refuses what MongoDB would not give back as it was: deep nesting, integers over 64 bits, keys with U+0000.
+
+    True if there are floats so large that the parser may have made them of integers.
+    """
+    has_large = False
     level = [value]
     depth = 0
     while level:
@@ -205,8 +211,21 @@ def _require_storable(value: Any) -> None:
             elif type(item) is list:
                 inner += item
             elif type(item) is int and not -_INTEGER_MAX <= item <= _INTEGER_MAX:
-                raise BadRequestData(f"The number {item} does not fit 64 bits; send it as a string")
+                raise _too_long(item)
+            elif type(item) is float and not -_INTEGER_MAX < item < _INTEGER_MAX:
+                has_large = True
         level = inner
+    return has_large
+
+
+def _whole(digits: str) -> float:
+    if len(digits) > len(str(_INTEGER_MAX)) + 1 or not -_INTEGER_MAX <= int(digits) <= _INTEGER_MAX:
+        raise _too_long(digits)
+    return 0.0
+
+
+def _too_long(number: object) -> BadRequestData:
+    return BadRequestData(f"The number {show(number)} does not fit 64 bits; send it as a string")
 
 
 @lru_cache(maxsize=1024)

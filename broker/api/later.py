@@ -22,8 +22,8 @@ _PLACES = [
 
 
 def _name(path: str, method: str) -> str:
-    steps = [step for step in path.split("/") if step[0] != "{"]
-    return method.lower() + "".join(step[0].upper() + step[1:] for step in steps) + ("One" if path[-1] == "}" else "")
+    steps = [step.strip("{}") for step in path.split("/")]
+    return method.lower() + "".join(step[0].upper() + step[1:] for step in steps)
 
 
 RESOURCES = [

@@ -11,38 +11,6 @@ from broker.api.openapi_schemas import SCHEMAS
 from broker.api.routing import Operation, Resource, not_offered
 from ngsi.vocabulary import CONTEXT_REL, CORE_CONTEXT_URL
 
-_PARAMETERS = {
-    "attrs": "Names of attributes, separated by commas: the answer is reduced to them",
-    "containedBy": "Ids of entities that no link is followed to, separated by commas",
-    "count": "true: the header NGSILD-Results-Count tells the number of all results",
-    "csf": "Condition on context sources; this broker asks none, so nothing comes of it",
-    "datasetId": "URIs of attribute instances (@none: the default one), separated by commas; for a deletion one URI",
-    "details": "true: what is known of each @context, instead of its URL or content",
-    "deleteAll": "true: all instances of the attribute",
-    "drop": "For a purge: attributes that are deleted; the entities stay",
-    "expandValues": "Attributes whose values in q are terms of the @context",
-    "format": "normalized (default), concise, simplified or keyValues",
-    "id": "Ids of entities, separated by commas",
-    "idPattern": "Regular expression to be found in the id",
-    "join": "flat: the entities linked to those found stand behind them; inline: inside them",
-    "joinLevel": "With join: how many links away, 1 by default, 10 at the most",
-    "jsonKeys": "Attributes whose brackets in q hold keys of JSON; here they always do",
-    "kind": "Hosted, Cached or ImplicitlyCreated",
-    "keep": "For a purge: attributes that stay; all others of the entities are deleted",
-    "lang": "Languages wanted, as in Accept-Language; for a merge the language of strings for LanguageProperties",
-    "limit": "Results in a page, 20 by default, 1000 at the most",
-    "local": "true: this broker's own entities only",
-    "observedAt": "The new observedAt of the attributes named that had one",
-    "offset": "Results to skip",
-    "omit": "Names of members to leave out",
-    "options": "Keywords, separated by commas",
-    "pick": "Names of members to show",
-    "q": 'Condition on attributes, e.g. temperature>37.5;deviceState=="ok"',
-    "reload": "true: fetch the @context anew instead of deleting it",
-    "splitEntities": "Concerns entities spread over brokers; nothing comes of it here",
-    "type": "Entity type selection, e.g. Zone,ThermalCamera or (Device;Camera)",
-}
-
 _SHOWN = ("application/json", "application/ld+json")
 
 _ANSWERS: dict[tuple[str, int], str] = {
@@ -53,6 +21,12 @@ _ANSWERS: dict[tuple[str, int], str] = {
     ("retrieveSubscription", 200): "ShownSubscription",
     ("retrieveSourceIdentity", 200): "ContextSourceIdentity",
     ("listTenants", 200): "Tenants",
+    ("listTypes", 200): "EntityTypes",
+    ("describeType", 200): "EntityTypeInfo",
+    ("listAttributes", 200): "Attributes",
+    ("describeAttribute", 200): "AttributeInfo",
+    ("listContexts", 200): "LdContexts",
+    ("serveContext", 200): "ServedLdContext",
     ("createBatch", 201): "IdList",
     ("upsertBatch", 201): "IdList",
     ("updateAttributes", 207): "UpdateResult",
@@ -122,10 +96,16 @@ def _body(method: str, name: str) -> dict[str, Any]:
     if name == "IdList":
         return {"required": True, "content": {"application/json": content}}
     types = dict.fromkeys([*_SHOWN, *(["application/merge-patch+json"] if method == "PATCH" else [])], content)
-    if "application/ld+json" in types and isinstance(content.get("example"), dict):
-        with_context = {"@context": CORE_CONTEXT_URL, **content["example"]}
-        types["application/ld+json"] = {**content, "example": with_context}
+    if examples:
+        types["application/ld+json"] = {**content, "example": _with_context(examples[0])}
     return {"required": True, "content": types}
+
+
+def _with_context(example: Any) -> Any:
+    """The example as JSON-LD: each object of it has an @context."""
+    if isinstance(example, list):
+        return [_with_context(item) for item in example]
+    return {"@context": CORE_CONTEXT_URL, **example}
 
 
 def _path_parameters(resource: Resource) -> list[dict[str, Any]]:
@@ -152,7 +132,7 @@ _PATH_EXAMPLES = {
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [parameter(operation.name, name, _PARAMETERS.get(name, "")) for name in sorted(operation.parameters)]
+    return [parameter(operation.name, name) for name in sorted(operation.parameters)]
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ Schema = dict[str, Any]
 _URI: Schema = {"type": "string", "format": "uri"}
 _MOMENT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-03-01T08:30:00Z"]}
 _TEXTS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 _CONTEXT: Schema = {
     "description": "With application/ld+json: a URL, an object of terms, or an array of both",
     "type": ["string", "object", "array"],
@@ -231,7 +232,43 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "ShownSubscriptions": {"type": "array", "items": {"$ref": "#/components/schemas/ShownSubscription"}},
     "LdContext": _object(
-        "A JSON-LD document", {"@context": _CONTEXT}, ["@context"], examples=[{"@context": {"a": "urn:a"}}]
+        "A JSON-LD document",
+        {"@context": _CONTEXT},
+        ["@context"],
+        examples=[{"@context": {"temperature": "https://city.example/terms#temperature"}}],
+    ),
+    "ServedLdContext": {
+        "type": "object",
+        "description": "The JSON-LD document; with details=true what is known of it (URL, localId, kind, timestamp …)",
+    },
+    "LdContexts": {
+        "type": "array",
+        "items": {"type": ["string", "object"]},
+        "description": "URLs; with details=true what is known of each",
+    },
+    "EntityTypes": {
+        "oneOf": [
+            _object("The names of the types", {"typeList": _NAMES}, ["id", "type", "typeList"]),
+            {"type": "array", "items": _object("A type", {"attributeNames": _NAMES}, ["id", "type", "typeName"])},
+        ],
+        "description": "EntityTypeList, with details=true an array of EntityType (clauses 5.2.24 and 5.2.25)",
+    },
+    "EntityTypeInfo": _object(
+        "A type (clause 5.2.26)",
+        {"entityCount": {"type": "integer"}, "attributeDetails": {"type": "array", "items": {"type": "object"}}},
+        ["id", "type", "typeName", "entityCount", "attributeDetails"],
+    ),
+    "Attributes": {
+        "oneOf": [
+            _object("The names of the attributes", {"attributeList": _NAMES}, ["id", "type", "attributeList"]),
+            {"type": "array", "items": _object("An attribute", {"typeNames": _NAMES}, ["id", "type", "attributeName"])},
+        ],
+        "description": "AttributeList, with details=true an array of Attribute (clauses 5.2.27 and 5.2.28)",
+    },
+    "AttributeInfo": _object(
+        "An attribute (clause 5.2.28)",
+        {"attributeCount": {"type": "integer"}, "attributeTypes": _NAMES, "typeNames": _NAMES},
+        ["id", "type", "attributeName", "attributeCount", "attributeTypes", "typeNames"],
     ),
     "ContextSourceIdentity": _object(
         "Who this broker is (clause 5.2.40)",
