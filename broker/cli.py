@@ -117,7 +117,7 @@ def _add_commands_of_other_packages(arguments: Sequence[str]) -> None:
 
 def _read_secret_files() -> None:
     """Settings with a password may be given as files, as container engines hand them over."""
-    for name in ("MONGODB_URI", "MQTT_URL"):
+    for name in ("MONGODB_URI", "MQTT_URL", "MEDINA_OPERATOR_KEY"):
         if (path := os.environ.get(f"{name}_FILE")) and not os.environ.get(name):
             try:
                 os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
