@@ -10,6 +10,7 @@ from broker.api.exchange import GEO_JSON, LD_JSON, Answer, Request
 from broker.api.long_array import LongArray, geometry_term
 from broker.contexts import id_of, own_part
 from ngsi import geojson
+from ngsi.conformance import Version, preferred_version
 from ngsi.context import Context
 from ngsi.errors import NgsiError
 from ngsi.names import iri
@@ -64,6 +65,17 @@ def context_link(request: Request, context: Context) -> bytes:
         request.offered = context
         url = request.address(id_of(own_part(context.source)))
     return f'<{url}>; rel="{CONTEXT_REL}"; type="{LD_JSON}"'.encode()
+
+
+def preferred(request: Request) -> Version | None:
+    """The version of the standard that the client prefers (clause 6.3.20), None if it does not say."""
+    prefer = request.headers.get(b"prefer")
+    return None if prefer is None else preferred_version(prefer.decode("latin-1"))
+
+
+def preference_applied(version: Version | None) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that says so, where a version was preferred, whether the payload differs for it or not."""
+    return () if version is None else ((b"preference-applied", "ngsi-ld={}.{}".format(*version).encode()),)
 
 
 def created(resource: str, resource_id: str) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from broker.api.answers import paging_headers, with_context
+from broker.api.answers import paging_headers, preference_applied, with_context
 from broker.api.exchange import Answer, Request
 from broker.api.linked import show_joined
 from broker.api.linked_query import require_joined, resolved
@@ -104,10 +104,7 @@ def _answer(
     request: Request, view: Presentation, payload: Any, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> Answer:
     """200 with entities, or 203 if they had to be altered for the version preferred (clause 6.3.20)."""
-    if view.version is None:
-        return with_context(request, payload, headers)
-    applied = (b"preference-applied", "ngsi-ld={}.{}".format(*view.version).encode())
-    answer = with_context(request, payload, (*headers, applied))
+    answer = with_context(request, payload, headers + preference_applied(view.version))
     return answer._replace(status=203) if view.is_altered else answer
 
 

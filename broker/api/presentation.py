@@ -4,10 +4,11 @@ those of the single parameters)."""
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from broker.api.answers import preferred
 from broker.api.exchange import GEO_JSON, Request
 from broker.api.parameters import representation
 from ngsi import language
-from ngsi.conformance import Version, conformed, preferred_version
+from ngsi.conformance import Version, conformed
 from ngsi.context import Context
 from ngsi.entity import Entity, dataset
 from ngsi.errors import BadRequestData
@@ -85,8 +86,7 @@ def presentation(request: Request) -> Presentation:
         made.languages = language.parse(parameters["lang"])
     if "datasetId" in parameters:
         made.datasets = frozenset(_dataset(name) for name in request.names("datasetId") or ())
-    if b"prefer" in request.headers:
-        made.version = preferred_version(request.headers[b"prefer"].decode("latin-1"))
+    made.version = preferred(request)
     _read_join(request, made)
     return made
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from broker.api.answers import NO_CONTENT, created, paging_headers, with_context
+from broker.api.answers import NO_CONTENT, created, paging_headers, preference_applied, preferred, with_context
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import options, page
 from broker.api.routing import Operation, Resource, not_offered
@@ -49,7 +49,7 @@ async def list_subscriptions(request: Request) -> Answer:
     headers = paging_headers(request, "subscriptions", wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count()).encode()),)
-    return with_context(request, [_shown(request, item) for item in found[: wanted.limit]], headers)
+    return with_context(request, [_shown(request, item) for item in found[: wanted.limit]], headers + _applied(request))
 
 
 async def retrieve_subscription(request: Request) -> Answer:
@@ -58,7 +58,12 @@ async def retrieve_subscription(request: Request) -> Answer:
     found = await request.tenant.subscriptions.get(known)
     if found is None:
         raise _unknown(known)
-    return with_context(request, _shown(request, found))
+    return with_context(request, _shown(request, found), _applied(request))
+
+
+def _applied(request: Request) -> tuple[tuple[bytes, bytes], ...]:
+    """Subscriptions are the same in every version of the standard that a client may prefer (clause 4.3.6.8)."""
+    return preference_applied(preferred(request))
 
 
 async def delete_subscription(request: Request) -> Answer:

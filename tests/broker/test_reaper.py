@@ -24,6 +24,7 @@ class Process:
 
     def __init__(self, uri: str, database: str) -> None:
         self.now = BEFORE
+        self.database = database
         self.storage = MongoStorage(uri, database, timeout_s=5, query_timeout_s=5)
         self.tenants = Tenants(self.storage, Settings(), lambda: self.now)
         self.reaper = Reaper(self.storage, self.tenants, lambda: self.now)
@@ -78,6 +79,25 @@ async def test_processes_do_not_delete_twice(processes: list[Process]) -> None:
     await asyncio.gather(*(process.reaper.reap() for process in processes))
     stored = await processes[0].storage.entities("").read(ids)
     assert {(item.entity is None, item.rev) for item in stored.values()} == {(True, 2)}
+
+
+@pytest.mark.clause("4.22")
+async def test_the_loss_of_an_attribute_is_a_change_like_any_other(processes: list[Process], mongo: str) -> None:
+    process = processes[0]
+    served = await process.tenants.get("", create=True)
+    body = {"id": "urn:x:1", "type": "T", "a": {"value": 1, "expiresAt": "2026-03-01T08:00:05Z"}, "b": 2}
+    fragment = read_entity(body, CORE)
+    await served.committer.submit("urn:x:1", lambda entity, now: create(fragment, entity, now), "r")
+    process.now = AFTER
+    assert await process.reaper.reap() == 1
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        document = await client[process.database]["entities"].find_one({"_id": "urn:x:1"})
+    assert document is not None
+    assert (list(document["attrs"]), "due" in document, document["modifiedAt"]) == (["b"], False, AFTER)
+    (change,) = document["changes"]
+    assert (change["event"], change["attributes"]) == ("updated", [["deleted", "a", "@none"]])
+    assert change["before"]["attrs"]["a"][0]["value"] == 1
+    assert change["request"].startswith("reaper-")
 
 
 async def test_a_lease_is_held_by_one_and_passes_on(processes: list[Process]) -> None:

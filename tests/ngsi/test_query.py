@@ -141,6 +141,11 @@ def test_names_and_values_expand_with_the_context() -> None:
     )
 
 
+def test_a_query_in_a_body_may_be_percent_encoded() -> None:
+    assert query.decoded("brandName==%22Tesla%22") == 'brandName=="Tesla"'
+    assert query.decoded('share=="100%"') == 'share=="100%"'
+
+
 def test_a_type_before_the_attribute_of_linked_entities_is_no_prefix() -> None:
     context = Context("http://c", [{"Room": "https://e.org/Room", "sdm": "https://e.org/sdm/"}])
     assert query.parse("r{Room:a}", context) == Exists(Linked("r", ("https://e%2Eorg/Room",), A))

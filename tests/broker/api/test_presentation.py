@@ -95,6 +95,16 @@ async def test_an_earlier_version_is_preferred(api: Api) -> None:
     assert (status, found["type"], found["co2"]) == (203, "Room", {"type": "Property", "value": 1})
 
 
+@pytest.mark.clause("4.3.6.8")
+async def test_subscriptions_are_the_same_in_every_version(api: Api) -> None:
+    endpoint = {"endpoint": {"uri": "http://127.0.0.1:9/none"}}
+    body = {"id": "urn:x:s", "type": "Subscription", "entities": [{"type": "Room"}], "notification": endpoint}
+    assert (await api("POST", "subscriptions", body, NGSILD_Tenant=TENANT))[0] == 201
+    for path in ("subscriptions", "subscriptions/urn:x:s"):
+        status, headers, _ = await api("GET", path, NGSILD_Tenant=TENANT, Prefer="ngsi-ld=1.3")
+        assert (status, headers["preference-applied"]) == (200, "ngsi-ld=1.3")
+
+
 @pytest.mark.clause("4.5.2")
 async def test_a_proof_is_kept_and_sealed_members_are_its_own(api: Api) -> None:
     proof = {

@@ -89,6 +89,14 @@ async def test_an_expiry_in_the_past_takes_effect_at_once(api: Api) -> None:
 
 
 @pytest.mark.clause("4.22")
+async def test_an_expired_entity_is_in_nobodys_way_within_a_batch(api: Api) -> None:
+    body = room(expiresAt=PAST)
+    status, _, ids = await api("POST", "entityOperations/create", [body, room(body["id"], co2=1), room(expiresAt=PAST)])
+    assert (status, len(ids)) == (201, 2)
+    assert "co2" in (await api("GET", f"entities/{body['id']}"))[2]
+
+
+@pytest.mark.clause("4.22")
 async def test_an_expiry_ends_with_the_value_it_was_given_for(api: Api) -> None:
     body = room(co2={"value": 1, "expiresAt": soon(60)})
     path = f"entities/{body['id']}"
