@@ -105,7 +105,12 @@ class NgsiLdApi:
                 operation = _operation(resource, scope["method"], scope["raw_path"])
                 reserved = services.bodies.reserve(headers.get(b"content-length"))
                 try:
-                    answer = await self._answer(services, operation, path, scope, headers, receive)
+                    content = b""
+                    if scope["method"] in _WITH_BODY:
+                        content = await read_content(headers, receive, services.settings)
+                        if b"content-encoding" in headers:
+                            reserved += services.bodies.reserve(b"%d" % len(content))
+                    answer = await self._answer(services, operation, path, scope, headers, content)
                 finally:
                     services.bodies.release(reserved)
         except NgsiError as exc:
@@ -143,11 +148,8 @@ class NgsiLdApi:
         path: list[str],
         scope: Scope,
         headers: dict[bytes, bytes],
-        receive: Receive,
+        content: bytes,
     ) -> Answer:
-        content = b""
-        if scope["method"] in _WITH_BODY:
-            content = await read_content(headers, receive, services.settings)
         accept = accepted(headers.get(b"accept"), offers_geojson=operation.offers_geojson)
         query_string = scope["query_string"]
         parameters = parse_query(query_string) if query_string else {}
@@ -170,9 +172,8 @@ class NgsiLdApi:
         return answer
 
 
-def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """The headers by name; the values of one that is there several times make one list (RFC 9110 5.3)."""
-    pairs = list(pairs)
     headers = dict(pairs)
     if len(headers) != len(pairs):
         for name in headers:

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -108,6 +109,32 @@ async def test_a_gzip_body_is_inflated(strict: Api, size: int) -> None:
 async def test_a_compressed_body_that_is_none(strict: Api, packed: bytes, coding: str, status: int) -> None:
     sent = await strict("POST", "entities", packed, Content_Type="application/json", Content_Encoding=coding)
     assert sent[0] == status
+
+
+async def test_what_bodies_inflate_to_counts_as_memory(mongo: str) -> None:
+    settings = Settings(mongodb_uri=mongo, database="inflated", bodies_bytes=50_000)
+    async with serving(settings) as api:
+        body = {**room(), "text": "x" * 60_000}
+        packed = gzip.compress(json.dumps(body).encode())
+        status, headers, _ = await api(
+            "POST", "entities", packed, Content_Type="application/json", Content_Encoding="gzip"
+        )
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert (await api("POST", "entities", room()))[0] == 201
+
+
+@pytest.mark.clause("5.5.2")
+async def test_a_query_that_takes_too_long_is_too_complex(mongo: str) -> None:
+    settings = Settings(mongodb_uri=mongo, database="toolong", query_timeout_s=0.001)
+    async with serving(settings) as api:
+        made = [room(type="Long", text="abc" * 200) for _ in range(1000)]
+        for _ in range(3):
+            assert (await api("POST", "entityOperations/upsert", made))[0] in (201, 204)
+        slow = quote('text~="a.*b.*c.*d.*e";text~="b.*c.*d.*x"', safe="")
+        status, _, problem = await api("GET", f"entities?type=Long&limit=1000&q={slow}")
+        assert (status, problem["type"].rpartition("/")[2]) == (403, "TooComplexQuery")
+        assert "type" in problem["detail"]
+        assert (await api("GET", f"entities/{made[0]['id']}"))[0] == 200
 
 
 @pytest.fixture(scope="module")

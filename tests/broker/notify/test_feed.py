@@ -7,7 +7,8 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from broker.storage.mongo_feed import Event, MongoFeed
-from tests.broker.notify.writer import Writer, created, entity
+from broker.storage.mongo_tenants import TenantRegister
+from tests.broker.notify.writer import Writer, created, entity, now
 
 
 @asynccontextmanager
@@ -86,12 +87,32 @@ async def test_counters_of_subscriptions_and_other_databases_stay_out(
         await writer.deliveries.insert_one({"_id": "urn:d"})
         await writer.subscriptions.delete_one({"_id": "urn:s:1"})
         await write_rooms(Writer(client, prefix, "settat"), 0, 1)
-        found = await events(feed, 3)
+        await write_rooms(Writer(client, prefix, "urn:city:Settat"), 0, 1)
+        found = await events(feed, 4)
     assert [(event.tenant, event.collection, event.operation) for event in found] == [
         ("", "subscriptions", "insert"),
         ("", "subscriptions", "delete"),
         ("settat", "entities", "insert"),
+        ("urn:city:Settat", "entities", "insert"),
     ]
+
+
+async def test_a_tenant_that_is_deleted_ends_its_subscriptions(
+    client: AsyncMongoClient[dict[str, Any]], prefix: str
+) -> None:
+    register = TenantRegister(client, prefix)
+    async with opened(client, prefix) as feed:
+        await register.enter("Away", now())
+        writer = Writer(client, prefix, "Away")
+        for name in ("urn:s:1", "urn:s:2"):
+            await writer.subscribe(name, "http://127.0.0.1:1/")
+        assert await register.mark_leaving("Away")
+        await register.remove("Away")
+        found = await events(feed, 4)
+    assert {(event.tenant, event.id) for event in found if event.operation == "delete"} == {
+        ("Away", "urn:s:1"),
+        ("Away", "urn:s:2"),
+    }
 
 
 async def test_a_broken_cursor_is_replaced_without_gap_or_repetition(

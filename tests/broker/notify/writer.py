@@ -10,6 +10,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from broker.storage.base import Write
 from broker.storage.mongo_documents import document
+from broker.storage.mongo_tenants import database_name
 from ngsi import subscription
 from ngsi.changes import Before, Change
 from ngsi.context import CORE, ContextSource
@@ -61,7 +62,7 @@ class Writer:
     """A client of one test's databases."""
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]], prefix: str, tenant: str = "") -> None:
-        database = client[f"{prefix}_{tenant}" if tenant else prefix]
+        database = client[database_name(prefix, tenant)]
         durable = WriteConcern(w="majority", j=True)
         self.entities = database.get_collection("entities", write_concern=durable)
         self.subscriptions = database.get_collection("subscriptions", write_concern=durable)
