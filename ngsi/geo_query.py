@@ -47,6 +47,8 @@ _RELATIONS: dict[str, Relation] = {
 }
 _NEAR = re.compile(r"near;(maxDistance|minDistance)==(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DEGREES_MAX = 1000
+"""A longitude may go round the earth more than once; beyond this it is taken for no place at all."""
 _FORM_BLANK = re.compile(r"(?<![eE])\+")
 """A blank as HTML forms write it in a URL: JSON has a plus in exponents only."""
 _MEMBERS = ("georel", "geometry", "coordinates")
@@ -107,7 +109,7 @@ def reference(kind: object, coordinates: object, what: str = "coordinates") -> B
             ) from exc
     geometry = geometry_of(require_geometry({"type": kind, "coordinates": coordinates}, what))
     if geometry is None:
-        raise BadRequestData(f"{what}: the {kind} has no position")
+        raise BadRequestData(f"{what}: the {kind} has no position on the earth; give degrees, longitude first")
     if shapely.get_num_coordinates(geometry) > POSITIONS_MAX:
         raise BadRequestData(f"{what}: the {kind} has over {POSITIONS_MAX} positions; simplify it")
     shapely.prepare(geometry)
@@ -115,11 +117,16 @@ def reference(kind: object, coordinates: object, what: str = "coordinates") -> B
 
 
 def geometry_of(value: Any) -> BaseGeometry | None:
-    """A GeoJSON geometry, as a GeoProperty holds it, without heights and crossings; None without any position."""
+    """A GeoJSON geometry, as a GeoProperty holds it, without heights and crossings.
+
+    None without any position, or with one so far off the earth that it means no place.
+    """
     if value["type"] == "Point":
-        return Point(value["coordinates"][:2])
+        longitude, latitude = value["coordinates"][:2]
+        return Point(longitude, latitude) if max(abs(longitude), abs(latitude)) <= _DEGREES_MAX else None
     geometry: BaseGeometry = shape({"type": value["type"], "coordinates": _flat(value["coordinates"])})
-    if geometry.is_empty:
+    # Not its bounds: those are of the outer rings only.
+    if geometry.is_empty or abs(shapely.get_coordinates(geometry)).max() > _DEGREES_MAX:
         return None
     return geometry if geometry.is_valid else shapely.make_valid(geometry)
 
@@ -147,11 +154,8 @@ def compile(query: GeoQuery) -> Callable[[Entity], bool]:  # noqa: A001  # alway
 
 
 def _meets(value: Any, test: Callable[[BaseGeometry], bool]) -> bool:
-    try:
-        geometry = geometry_of(value)
-        return geometry is not None and test(geometry)
-    except shapely.errors.GEOSException:
-        return False  # positions so far off the earth that their differences overflow: they lie nowhere
+    geometry = geometry_of(value)
+    return geometry is not None and test(geometry)
 
 
 def _test(query: GeoQuery) -> Callable[[BaseGeometry], bool]:

@@ -67,7 +67,7 @@ async def ranks(
         raise TooComplexQuery("There is too much text to be put in order under a collation; select fewer entities")
     if not strings:
         return {}
-    cursor = await database.client.admin.aggregate(
+    cursor = await database.aggregate(
         [
             {"$documents": [{"text": {"$literal": text}} for text in strings]},
             {"$setWindowFields": {"sortBy": {"text": 1}, "output": {"rank": {"$denseRank": {}}}}},

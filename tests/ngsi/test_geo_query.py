@@ -93,6 +93,17 @@ def test_distances_are_metres_on_the_ground(
     assert holds(entity(point(*where)), f"near;minDistance=={far}", geometry, coordinates) is (metres > 0)
 
 
+@pytest.mark.parametrize("georel", [*geo_strategies.RELATIONS, "near;maxDistance==1e9", "near;minDistance==1"])
+@pytest.mark.parametrize("far", [1e308, -1e308, 2**63, 1001])
+def test_what_is_off_the_earth_is_nowhere(georel: str, far: float) -> None:
+    for found in (
+        entity(point(far, 0)),
+        entity({"type": "LineString", "coordinates": [[0, 0], [1, far]]}),
+        entity({"type": "Polygon", "coordinates": [[[0, 0], [-far, 0], [far, far], [0, 0]]]}),
+    ):
+        assert not holds(found, georel, "Polygon", SQUARE)
+
+
 def test_the_great_circle_is_that_of_the_mean_earth() -> None:
     assert great_circle_m(2.3508, 48.8567, -74.0061, 40.7128) == pytest.approx(5_837_400, rel=1e-3)
     assert great_circle_m(0, 0, 180, 0) == pytest.approx(20_015_115, rel=1e-6)
@@ -140,6 +151,7 @@ RIGHT = {"georel": "within", "geometry": "Point", "coordinates": "[8,40]"}
         ({"coordinates": "[[8,40]]"}, "do not have its shape"),
         ({"geometry": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}, "closed"),
         ({"geometry": "MultiPoint", "coordinates": []}, "no position"),
+        ({"coordinates": "[1e308,-1e308]"}, "no position on the earth"),
         ({"geometry": "MultiPoint", "coordinates": [[1, 1]] * 10_001}, "simplify"),
         ({"geoproperty": "no name"}, "not a legal name"),
         ({"coordinates": "[" * 2000}, "JSON array"),
