@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
 from broker.errors import StorageUnavailable, WriteConflict
-from broker.storage import mongo_discovery, mongo_leases, mongo_search
+from broker.storage import mongo_discovery, mongo_leases, mongo_search, mongo_values
 from broker.storage import mongo_documents as documents
 from broker.storage.base import (
     DocumentStore,
@@ -35,9 +35,13 @@ from ngsi.names import show
 _TOMBSTONE_LIFE_S = 3600
 """How long a deletion stays in the collection: far longer than a committer trusts its cache, see `commit`."""
 
+_UNREAD = {"changes": 0, "geo": 0, "values": 0}
+"""What of a document is for the notifier and the indexes only."""
+
 _ENTITY_INDEXES = [
     IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
     # Sparse, both: entities without scopes or GeoProperties cost nothing here.
+    mongo_values.INDEX,
     IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
     IndexModel([("geo", ASCENDING)], name="geo", sparse=True),
     # Sparse: entities that never expire cost nothing here.
@@ -65,7 +69,7 @@ class MongoEntityStore(EntityStore):
         """See EntityStore."""
         condition = {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": ids}}
         with translated():
-            found = await self._collection.find(condition, {"changes": 0}).to_list()
+            found = await self._collection.find(condition, {"changes": 0, "geo": 0}).to_list()
         return {item["_id"]: documents.stored(item) for item in found}
 
     async def write(self, writes: Sequence[Write]) -> dict[int, NgsiError]:
