@@ -1,7 +1,7 @@
 """Entities and their changes as documents of the collection `entities`, both ways.
 
 {_id, type: [keys], scope?: [...], createdAt, modifiedAt, expiresAt?, due?, attrs: {key: [Instance]},
- geo?: [cells, see mongo_geo], rev, bucket, changes: [...]}
+ geo?: [cells, see mongo_geo], values?: [see mongo_values], rev, bucket, changes: [...]}
 
 A deleted entity leaves a tombstone {_id, rev, bucket, deletedAt, gone: date, changes}, so that the deletion reaches the
 change stream like any other write and the revision goes on counting; a TTL index on `gone` removes it later.
@@ -13,6 +13,7 @@ from typing import Any
 
 from broker.storage.base import Stored, Write
 from broker.storage.mongo_geo import cells
+from broker.storage.mongo_values import entries
 from ngsi import expiry
 from ngsi.changes import Before, Change
 from ngsi.entity import Entity
@@ -56,6 +57,9 @@ def document(write: Write, now: datetime) -> Document:
         stored["expiresAt"] = entity.expires_at
     if write.due is not None:
         stored["due"] = write.due
+    listed = entries(entity)
+    if listed:
+        stored["values"] = listed
     located = cells(entity.attributes)
     if located:
         stored["geo"] = located

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from broker.storage import mongo_filter, mongo_geo, mongo_scope
+from broker.storage import mongo_filter, mongo_geo, mongo_scope, mongo_values
 from broker.storage.base import EntityQuery, EntitySelector
 from ngsi import pattern
 from ngsi.selection import Alternatives
@@ -16,6 +16,7 @@ def entity_filter(query: EntityQuery) -> dict[str, Any]:
         conditions.append({"$or": [{f"attrs.{key}": living} for key in sorted(query.attributes)]})
     if query.q is not None:
         conditions.append(mongo_filter.translate(query.q, query.now))
+        conditions += mongo_values.narrowing(query.q, query.selectors)
     if query.scopes is not None:
         conditions.append(mongo_scope.translate(query.scopes))
     if query.geo is not None:

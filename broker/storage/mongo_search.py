@@ -29,7 +29,7 @@ _BATCH_COUNT = 500
 """Documents decoded at a time: other requests get their turns in between."""
 
 _Collection = AsyncCollection[dict[str, Any]]
-_HIDDEN = {"changes": 0, "geo": 0}
+_HIDDEN = {"changes": 0, "geo": 0, "values": 0}
 
 
 async def find(
