@@ -21,6 +21,7 @@ from ngsi import geo_query
 from ngsi.entity import Entity
 from ngsi.errors import TooComplexQuery
 from ngsi.ordering import STRING, Key, Order, in_order
+from ngsi.vocabulary import NO_DATASET
 
 COMPARED_MAX = 200_000
 """Entities that one request may have compared or sorted here, outside MongoDB."""
@@ -171,5 +172,7 @@ def _require_bounded(number: int) -> None:
 
 def _projection(attributes: frozenset[str]) -> dict[str, int]:
     """What is needed of a document to sort it or test it by these attributes."""
-    members = ("type", "scope", "createdAt", "modifiedAt", "expiresAt", "due", *(f"attrs.{key}" for key in attributes))
+    # The last one is no key of an attribute: with it there are `attrs` in the document in any case.
+    paths = [f"attrs.{key}" for key in (*attributes, NO_DATASET)]
+    members = ("type", "scope", "createdAt", "modifiedAt", "expiresAt", "due", *paths)
     return dict.fromkeys(members, 1)

@@ -126,6 +126,7 @@ async def test_entities_are_found_by_scope(api: Api, scope_query: str, names: li
         ("orderBy=location;dist-asc&orderFrom=[8,40]", ["here", "north", "far", "area", "crossing", "nowhere"]),
         ("orderBy=location;dist-desc&orderFrom=[8,40]&limit=2", ["crossing", "area"]),
         ("orderBy=type,id;desc&limit=2", ["nowhere", "north"]),
+        ("orderBy=createdAt,id;desc&collation=en&limit=2", ["nowhere", "north"]),
         ("orderBy=scope;desc,location.createdAt,id&limit=2", ["here", "north"]),
         ("orderBy=name&georel=near;maxDistance==2000&geometry=Point&coordinates=[8,40]", ["north", "here"]),
     ],
