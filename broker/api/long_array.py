@@ -10,7 +10,7 @@ import orjson
 from broker.api.exchange import GEO_JSON, LD_JSON, Request
 from ngsi import geojson
 
-_CHUNK_BYTES = 65_536
+_CHUNK_BYTES = 262_144
 
 
 class LongArray:
