@@ -19,7 +19,7 @@ from tests.bench import cameras, machine, table, wrk
 from tests.bench.errors import BenchError, ScenarioUnknown
 from tests.bench.floors import Floors, floor_app
 from tests.bench.scenario import Outcome, Scenario
-from tests.bench.scenarios import ALL
+from tests.bench.scenarios import ALL, WHEN_NAMED
 from tests.bench.scenarios.update import ATTRIBUTE
 from tests.end_to_end.city import City
 from tests.end_to_end.process import Usage
@@ -29,11 +29,14 @@ REPORT = Path("build/bench.json")
 
 def chosen(names: list[str]) -> list[Scenario]:
     """The scenarios with these names, all without any; `S7` means every scenario whose name begins so."""
-    unknown = [name for name in names if not any(one.name.startswith(name) for one in ALL)]
+    every = [*ALL, *WHEN_NAMED]
+    unknown = [name for name in names if not any(one.name.startswith(name) for one in every)]
     if unknown:
-        known = ", ".join(scenario.name for scenario in ALL)
+        known = ", ".join(scenario.name for scenario in every)
         raise ScenarioUnknown(f"There is no scenario {', '.join(unknown)}; known: {known}")
-    return [one for one in ALL if not names or any(one.name.startswith(name) for name in names)]
+    if not names:
+        return list(ALL)
+    return [one for one in every if one.name in names or (one in ALL and any(map(one.name.startswith, names)))]
 
 
 def load_cameras(city: City) -> None:

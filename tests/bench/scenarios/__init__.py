@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from tests.bench.scenario import Scenario
-from tests.bench.scenarios import batch, create, measures, notify, retrieve, update
+from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, update
 
 ALL: tuple[Scenario, ...] = (
     retrieve.SCENARIO,
     update.SCENARIO,
     create.SCENARIO,
     batch.SCENARIO,
+    query.SCENARIO,
     notify.SCENARIO,
     measures.SUSTAINED,
     *measures.LATENCIES,
 )
+
+WHEN_NAMED: tuple[Scenario, ...] = (query.MILLION,)
+"""Those that take too long to run every time."""
