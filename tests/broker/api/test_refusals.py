@@ -111,7 +111,9 @@ async def test_a_wrong_request(
     status, answered, problem = await api(method, path, body, **headers)
     assert status == expected
     if status == 405:
-        assert answered["allow"] == "HEAD, GET, POST, DELETE, OPTIONS"
+        allowed = answered["allow"].split(", ")
+        assert method not in allowed
+        assert "OPTIONS" in allowed
     if status in (411, 415):
         assert problem == b""
     else:
