@@ -63,7 +63,7 @@ class Overloaded(BrokerError):
     title = "Overloaded"
 
 
-class ContextNotAtHand(Exception):  # noqa: N818  # no error yet: the document is brought, then the request starts anew
+class ContextNotAtHand(Exception):  # no error yet: the document is brought, then the request starts anew
     """An @context names a document that has to be brought from the store or the web first."""
 
     def __init__(self, reference: str) -> None:

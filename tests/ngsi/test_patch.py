@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import commit
+from broker.commit_queue import Pending
+from broker.commit_ticket import Ticket
 from broker.storage.base import Stored
 from ngsi import changes, patch
 from ngsi.context import CORE
@@ -105,8 +107,7 @@ steps = st.lists(
 def test_every_state_of_a_flush_can_be_had_back(plan: list[tuple[str, dict[str, Any]]]) -> None:
     """Requests of one flush end in one write; `unroll` gives the state after each of them."""
     pending = [
-        commit.Pending(ID, _step(name, body), _Ticket(str(number)), 0, False)
-        for number, (name, body) in enumerate(plan)
+        Pending(ID, _step(name, body), _Ticket(str(number)), 0, False) for number, (name, body) in enumerate(plan)
     ]
     group = commit.Group(Stored(None, 0), True, pending)
     commit.apply(group, T0)
@@ -124,7 +125,7 @@ def test_every_state_of_a_flush_can_be_had_back(plan: list[tuple[str, dict[str, 
     assert [entity for entity, _ in unrolled] == expected
 
 
-class _Ticket(commit.Ticket):
+class _Ticket(Ticket):
     def __init__(self, request: str) -> None:
         self.request = request
 
