@@ -31,7 +31,7 @@ class Screen:
         self._console = console or Console(highlight=False)
         self._drawn = self._console.is_terminal and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, refresh_per_second=4, transient=False)
-        self._shown: dict[str, str | None] = {}
+        self._shown: dict[str, tuple[str | None, int]] = {}
 
     def __enter__(self) -> Self:
         if self._drawn:
@@ -54,9 +54,11 @@ class Screen:
             self._live.update(_table(roles), refresh=True)
             return
         for role in roles:
-            if self._shown.get(role.title, "") != role.reason:
+            # One that was restarted says so anew, also when it was back before anybody looked.
+            seen = (role.reason, role.restarts)
+            if self._shown.get(role.title) != seen:
                 self.say(f"{role.title} {role.reason or 'is ready'}")
-            self._shown[role.title] = role.reason
+            self._shown[role.title] = seen
 
 
 def _table(roles: Sequence[Health]) -> Table:
