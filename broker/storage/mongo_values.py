@@ -1,12 +1,15 @@
 """The values of an entity in a form that one index serves: what `q` compares is found without reading the others.
 
-Each document lists the values of its attributes as `values: [{k: "<type key> <attribute key>", v: scalar}, …]`, for
+Each document lists the values of its attributes as `values: [{k: digest of type and attribute, v: scalar}, …]`, for
 each of its types. An index on (k, v, _id) then leads from `type=ThermalCamera&q=temperature>37.5` straight to the
-entities. The list narrows, it does not decide: the exact filter (`mongo_filter`) stands beside it, so strings can be
-cut and an entity with very many values can do with a mark that says "look at me in any case".
+entities. The list narrows, it does not decide: the exact filter (`mongo_filter`) stands beside it, so names can be
+digested to 64 bits, strings can be cut, and an entity with very many values can do with a mark that says "look at me
+in any case".
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -32,21 +35,22 @@ def entries(entity: Entity) -> list[dict[str, Any]]:
     """What stands in `values` of the entity's document."""
     found: list[dict[str, Any]] = []
     for type_key in entity.types:
-        found += islice(_entries(f"{type_key} ", entity.attributes), _ENTRIES_MAX + 1 - len(found))
+        found += islice(_entries(type_key, entity.attributes), _ENTRIES_MAX + 1 - len(found))
         if len(found) > _ENTRIES_MAX:
             return [{"k": _mark(type_key)} for type_key in entity.types]
     return found
 
 
-def _entries(prefix: str, attributes: Attributes) -> Iterator[dict[str, Any]]:
+def _entries(type_key: str, attributes: Attributes) -> Iterator[dict[str, Any]]:
     for key, instances in attributes.items():
+        name = _digest(type_key, key)
         for instance in instances:
             for value in _compared(instance):
                 kind = type(value)
                 if kind is str:
-                    yield {"k": prefix + key, "v": value[:_TEXT_CHARS]}
+                    yield {"k": name, "v": value[:_TEXT_CHARS]}
                 elif isinstance(value, int | float):
-                    yield {"k": prefix + key, "v": value}
+                    yield {"k": name, "v": value}
 
 
 def _compared(instance: Instance) -> Iterable[Any]:
@@ -58,9 +62,16 @@ def _compared(instance: Instance) -> Iterable[Any]:
     return value if isinstance(value, list) else (value,)
 
 
-def _mark(type_key: str) -> str:
+@lru_cache(maxsize=4096)
+def _digest(type_key: str, key: str) -> int:
+    """A name of an attribute of a type: 64 bits, the same in every process. Two that share one cost a look, no more."""
+    digest = blake2b(f"{type_key} {key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _mark(type_key: str) -> int:
     """The entry of an entity whose values are too many to list."""
-    return f"{type_key} *"
+    return _digest(type_key, "*")
 
 
 def narrowing(q: Node, selectors: tuple[EntitySelector, ...]) -> list[Filter]:
@@ -92,7 +103,7 @@ def _narrowed(term: Node, types: list[str]) -> Filter | None:
     condition = _value_condition(term.operator, term.operand)
     if condition is None:
         return None
-    listed = {"k": {"$in": [f"{type_key} {path.names[0]}" for type_key in types]}, "v": condition}
+    listed = {"k": {"$in": [_digest(type_key, path.names[0]) for type_key in types]}, "v": condition}
     return {"$or": [{"values": {"$elemMatch": listed}}, {"values.k": {"$in": [_mark(type_key) for type_key in types]}}]}
 
 
