@@ -7,16 +7,16 @@ not with a process that never becomes ready.
 import asyncio
 import gc
 import signal
-import socket
 from typing import Final
 
 import uvicorn
 import uvloop
 
 from broker import logs
+from broker.listening import listen
 from broker.settings import Settings
 from broker.storage.mongo_replica import check_replica_set
-from broker.supervisor.errors import PortTaken, StartError
+from broker.supervisor.errors import StartError
 
 MONGO_WITHIN_S: Final = 15.0
 FINISH_REQUESTS_WITHIN_S: Final = 3
@@ -41,7 +41,7 @@ def serve_context_api() -> None:
             timeout_graceful_shutdown=FINISH_REQUESTS_WITHIN_S,
         )
     )
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port, "context API", "MEDINA_PORT")
     # After a clean shutdown uvicorn raises the signal again; this process has done what it asked for.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
@@ -60,20 +60,6 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as problem:
-        listener.close()
-        raise PortTaken(
-            f"The context API cannot listen on {host}:{port} ({problem.strerror}). Choose another port with "
-            "MEDINA_PORT or another address with MEDINA_HOST."
-        ) from problem
-    return listener
 
 
 def run_notifier() -> None:

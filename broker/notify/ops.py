@@ -1,14 +1,11 @@
 """What operators ask of a running notifier: /health, /ready, /metrics."""
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-from broker.supervisor.errors import PortTaken
 
 
 def make_app(checks: Callable[[], Mapping[str, str | None]]) -> FastAPI:
@@ -50,18 +47,3 @@ def make_server(app: FastAPI) -> OpsServer:
     return OpsServer(
         uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The bound port of the operations app; PortTaken says how to choose another."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as problem:
-        listener.close()
-        raise PortTaken(
-            f"The notifier cannot listen on {host}:{port} ({problem.strerror}). Choose another port with "
-            "MEDINA_NOTIFIER_PORT or another address with MEDINA_HOST."
-        ) from problem
-    return listener

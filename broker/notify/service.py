@@ -14,12 +14,13 @@ from broker.clock import system_now
 from broker.context_fetch import web_of_contexts
 from broker.context_supply import ContextSupply, SuppliedContexts
 from broker.contexts import Contexts
+from broker.listening import listen
 from broker.notify.backlog import Backlog
 from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.dispatcher import Dispatcher
 from broker.notify.lane import Services
 from broker.notify.notifier import Notifier
-from broker.notify.ops import listen, make_app, make_server
+from broker.notify.ops import make_app, make_server
 from broker.notify.retry import RetryPolicy
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
@@ -55,7 +56,7 @@ class RunningNotifier:
 async def run() -> None:
     """Follows the changes and notifies, until SIGTERM or SIGINT. Raises StartError when its port is taken."""
     settings = Settings()
-    listener = listen(settings.host, settings.notifier_port)
+    listener = listen(settings.host, settings.notifier_port, "notifier", "MEDINA_NOTIFIER_PORT")
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
