@@ -11,10 +11,10 @@ INTERVAL_S = 0.02
 
 
 @overload
-async def until(condition: Callable[[], Awaitable[T]], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T: ...
+async def until(condition: Callable[[], Awaitable[T]], within_s: float = 20.0, every_s: float = INTERVAL_S) -> T: ...
 @overload
-async def until(condition: Callable[[], T], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T: ...
-async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T:
+async def until(condition: Callable[[], T], within_s: float = 20.0, every_s: float = INTERVAL_S) -> T: ...
+async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 20.0, every_s: float = INTERVAL_S) -> T:
     """The first true value of `condition` (plain or async); AssertionError when there is none in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -27,7 +27,7 @@ async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0
         await asyncio.sleep(every_s)
 
 
-def until_sync(condition: Callable[[], T], within_s: float = 5.0, every_s: float = INTERVAL_S) -> T:
+def until_sync(condition: Callable[[], T], within_s: float = 20.0, every_s: float = INTERVAL_S) -> T:
     """The first true value of `condition`; AssertionError when there is none in time."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
