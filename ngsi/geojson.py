@@ -15,11 +15,6 @@ def feature(shown: dict[str, Any], geometry_property: str) -> dict[str, Any]:
     return made | {"type": "Feature", "geometry": _geometry(shown.get(geometry_property)), "properties": shown}
 
 
-def feature_collection(shown: list[dict[str, Any]], geometry_property: str) -> dict[str, Any]:
-    """A FeatureCollection of entities as they would be shown."""
-    return {"type": "FeatureCollection", "features": [feature(item, geometry_property) for item in shown]}
-
-
 def context_in_body(prefer: str) -> bool:
     """Whether the @context belongs in the body, by the Prefer header ("" if there is none; clause 6.3.6)."""
     return _WITHOUT_CONTEXT.search(prefer) is None

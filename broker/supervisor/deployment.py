@@ -15,6 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from broker.embedded import MOSQUITTO_LIMITS
 from broker.supervisor.errors import DataFolderUnusable
 from broker.supervisor.folder import KEY_BYTES, write_secret
 
@@ -31,16 +32,6 @@ password_file /mosquitto/config/users
 acl_file /mosquitto/config/rights
 persistence true
 persistence_location /mosquitto/data/
-autosave_interval 10
-# The agent acknowledges in batches, after the broker has committed them: the defaults (20 and 1000) would starve it.
-max_inflight_messages 1000
-max_queued_messages 1000000
-set_tcp_nodelay true
-log_dest stderr
-log_type error
-log_type warning
-log_type notice
-connection_messages false
 """
 
 RIGHTS: Final = """\
@@ -73,7 +64,7 @@ def prepare_secrets(folder: Path, mosquitto_uid: int, medina_uid: int, mqtt_host
     """
     try:
         made = _mqtt_logins(folder, mqtt_host) + _pseudonym_key(folder)
-        write_secret(folder / "mosquitto" / "mosquitto.conf", CONFIGURATION)
+        write_secret(folder / "mosquitto" / "mosquitto.conf", CONFIGURATION + MOSQUITTO_LIMITS)
         write_secret(folder / "mosquitto" / "rights", RIGHTS)
         for name, owner in (("mosquitto", mosquitto_uid), ("mosquitto-data", mosquitto_uid)):
             _give(folder / name, owner)
