@@ -11,12 +11,15 @@ class Destination:
     """Where and how the notifications of a subscription go.
 
     `headers` are those of the notification (Content-Type, Link, receiverInfo, NGSILD-Tenant), whatever the transport
-    makes of them. `timeout_s` bounds one attempt, connecting included.
+    makes of them. `timeout_s` bounds one attempt, connecting included. URI, headers and options may carry secrets: they
+    are shown to nobody.
     """
 
-    uri: str
-    headers: Mapping[str, str]
+    uri: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     timeout_s: float
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The subscription's notifierInfo: what it asks of the transport itself."""
     prepared: Any = field(default=None, repr=False)
     """What a transport made of all this at its first use, for the next ones."""
 
@@ -25,12 +28,14 @@ class Destination:
 class Outcome:
     """What came of one attempt. `error` says in words why it failed, None if it was delivered.
 
-    `is_refusal`: the receiver is there and does not want this very notification; others may fare better.
+    `error` is read by operators and subscribers, so it carries no secrets. `is_refusal`: the receiver is there and does
+    not want this very notification; others may fare better. `is_gone`: it has said that it is gone for good (410).
     """
 
     error: str | None = None
     retry_after_s: float = 0.0
     is_refusal: bool = False
+    is_gone: bool = False
 
     @property
     def is_delivered(self) -> bool:

@@ -13,6 +13,7 @@ from broker.notify.transports.base import DELIVERED, Destination, Outcome, Trans
 _KEEP_IDLE_S = 30.0
 _DNS_CACHE_S = 30
 _COME_BACK_LATER = frozenset({408, 425, 429})
+_GONE = 410
 _ANSWER_BYTES_MAX = 64 * 1024
 # A kept connection may be closed by the receiver just when it is used again; then one attempt on a new one is fair.
 _STALE_CONNECTION = (aiohttp.ServerDisconnectedError, ConnectionResetError, aiohttp.ClientOSError)
@@ -66,6 +67,7 @@ class HttpTransport(Transport):
                 f"answer {response.status} {response.reason or ''}".rstrip(),
                 _retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
                 400 <= response.status < 500 and response.status not in _COME_BACK_LATER,
+                response.status == _GONE,
             )
 
 
