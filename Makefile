@@ -17,7 +17,7 @@ help: ## show this
 run: .venv/installed-embedded ## start everything on this machine: servers, broker, agent, pilot page, simulated campus
 	@exec .venv/bin/medina up
 
-test: .venv/installed-dev ## run every test against real servers
+test: .venv/installed-dev .venv-clients/installed ## run every test against real servers
 	.venv/bin/python -m pytest $(ARGS)
 
 check: .venv/installed-dev ## formatting, lint and types
@@ -28,8 +28,8 @@ check: .venv/installed-dev ## formatting, lint and types
 bench: .venv/installed-dev ## measure rates and latencies against floors of the same run
 	.venv/bin/python -m tests.bench $(ARGS)
 
-clean: ## remove .venv, caches and build results; data stay
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+clean: ## remove .venv*, caches and build results; data stay
+	rm -rf .venv .venv-clients build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 .venv/installed-%: pyproject.toml .ci/install.py
 	@if [ -z "$(PYTHON)" ]; then \
@@ -37,3 +37,10 @@ clean: ## remove .venv, caches and build results; data stay
 		echo "Install one (Debian 12, Ubuntu 24.04: apt install python3 python3-venv) or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 		exit 2; fi
 	@$(PYTHON) .ci/install.py $*
+
+# Clients that pilot developers use, for the tests: their old dependencies do not go together with those of .venv.
+.venv-clients/installed: tests/clients/requirements.txt | .venv/installed-dev
+	@echo "Making .venv-clients ..."
+	@.venv/bin/python -m venv --clear --without-pip .venv-clients
+	@.venv/bin/python -m pip --python .venv-clients/bin/python install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
