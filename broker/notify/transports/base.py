@@ -30,12 +30,14 @@ class Outcome:
 
     `error` is read by operators and subscribers, so it carries no secrets. `is_refusal`: the receiver is there and does
     not want this very notification; others may fare better. `is_gone`: it has said that it is gone for good (410).
+    `code`: what it answered, where the transport has such a thing (the status of HTTP).
     """
 
     error: str | None = None
     retry_after_s: float = 0.0
     is_refusal: bool = False
     is_gone: bool = False
+    code: int | None = None
 
     @property
     def is_delivered(self) -> bool:

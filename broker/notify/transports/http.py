@@ -8,12 +8,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from broker.notify.transports.base import DELIVERED, Destination, Outcome, Transport
+from broker.notify.transports.base import Destination, Outcome, Transport
 
 _KEEP_IDLE_S = 30.0
 _DNS_CACHE_S = 30
 _COME_BACK_LATER = frozenset({408, 425, 429})
 _GONE = 410
+_TAKEN = {status: Outcome(code=status) for status in range(200, 300)}
 _ANSWER_BYTES_MAX = 64 * 1024
 # A kept connection may be closed by the receiver just when it is used again; then one attempt on a new one is fair.
 _STALE_CONNECTION = (aiohttp.ServerDisconnectedError, ConnectionResetError, aiohttp.ClientOSError)
@@ -62,12 +63,13 @@ class HttpTransport(Transport):
             if response.content_length != 0 and response.status != 204:
                 await _read_out(response)
             if 200 <= response.status < 300:
-                return DELIVERED
+                return _TAKEN[response.status]
             return Outcome(
                 f"answer {response.status} {response.reason or ''}".rstrip(),
                 _retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
                 400 <= response.status < 500 and response.status not in _COME_BACK_LATER,
                 response.status == _GONE,
+                response.status,
             )
 
 
