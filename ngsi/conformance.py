@@ -17,11 +17,14 @@ from dataclasses import replace
 
 from ngsi.context import Context
 from ngsi.entity import Attributes, Entity, Instance
+from ngsi.errors import BadRequestData
+from ngsi.names import show
 from ngsi.vocabulary import VALUE_MEMBER
 
 Version = tuple[int, int]
 
 _PREFERENCE = re.compile(r"ngsi-ld\s*=\s*\"?([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3})?\"?\s*(?:;.*)?", re.IGNORECASE)
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3})?")
 _NEWEST: Version = (1, 9)
 
 
@@ -32,6 +35,14 @@ def preferred_version(prefer: str) -> Version | None:
         if found is not None:
             return int(found[1]), int(found[2])
     return None
+
+
+def require_version(text: object, what: str) -> Version:
+    """The version that a text such as 1.6 or 1.6.1 names; BadRequestData otherwise."""
+    found = _VERSION.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise BadRequestData(f"{what} {show(text)} is no version of NGSI-LD; write one such as 1.6 or 1.8.1")
+    return int(found[1]), int(found[2])
 
 
 def conformed(entity: Entity, version: Version, context: Context) -> Entity:

@@ -7,7 +7,7 @@ from typing import Any
 from ngsi.changes import Change
 from ngsi.context import Context
 from ngsi.entity import Entity, Instance, dataset
-from ngsi.notification_parameters import ENTITY_MEMBERS
+from ngsi.projection import ENTITY_MEMBERS, restored
 from ngsi.representation import Form, render
 from ngsi.vocabulary import CONTEXT_REL, NO_DATASET, NULL, VALUE_MEMBER
 
@@ -40,8 +40,8 @@ def view(parameters: Mapping[str, Any], context: Context, *, embeds_context: boo
         context,
         _FORMS.get(parameters.get("format", ""), "normalized"),
         parameters.get("sysAttrs", False),
-        None if pick is None else frozenset(pick),
-        frozenset(parameters.get("omit", ())),
+        None if pick is None else frozenset(restored(pick)),
+        frozenset(restored(parameters.get("omit", ()))),
         embeds_context,
     )
 

@@ -1,28 +1,31 @@
 """NotificationParams and Endpoint of a subscription as clients send them, checked (clauses 5.2.14 and 5.2.15).
 
 Held as sent, with keys for names; what only the broker writes (counters, status) and unknown members are dropped.
+`pick` and `omit` are held as `ngsi.projection.stored` makes them.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from ngsi import projection
 from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
 from ngsi.context import Context
-from ngsi.errors import BadRequestData, NotSupported
+from ngsi.errors import BadRequestData
 from ngsi.names import show
 
 JSON, LD_JSON, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
 FORMATS = ("normalized", "concise", "simplified", "keyValues")
-ENTITY_MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt"})
-"""Members of a projection that are no attributes. They are held bare, as no key of an attribute can be written."""
+STREAM_URI = "stream:"
+"""The endpoint of a subscription that is only followed by streams: nothing is sent anywhere."""
 
 _SCHEMES = ("http", "https", "mqtt", "mqtts")
-_SCHEMES_OFFERED = ("http", "https")
+_NOT_IN_TOPICS = frozenset("+#\x00")
 _MQTT_VALUES = {"MQTT-Version": ("mqtt3.1.1", "mqtt5.0"), "MQTT-QoS": ("0", "1", "2")}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_PASSWORD = re.compile(r"((?:://|^)[^/?#@:]*):[^/?#]*@")
 _HEADERS_OF_THE_CONNECTION = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade"})
 
 
@@ -35,10 +38,6 @@ def read_parameters(value: object, context: Context) -> dict[str, Any]:
     _check_projection(parameters)
     if parameters.get("showChanges") and parameters.get("format") in ("simplified", "keyValues"):
         raise BadRequestData("notification: showChanges needs the format normalized or concise")
-    if parameters.get("showChanges"):
-        raise NotSupported("notification: showChanges is not offered yet; leave it out")
-    if parameters.get("join", "@none") != "@none":
-        raise NotSupported("notification: join is not offered yet; leave it out")
     return parameters
 
 
@@ -47,16 +46,22 @@ def show_parameters(parameters: dict[str, Any], context: Context) -> dict[str, A
     shown = dict(parameters)
     for member in ("attributes", "pick", "omit"):
         if member in shown:
-            shown[member] = [name if name in ENTITY_MEMBERS else context.compact(name) for name in shown[member]]
+            shown[member] = projection.texts(projection.restored(shown[member]), context)
     return shown
 
 
 def _check_projection(parameters: dict[str, Any]) -> None:
-    pick, omit = parameters.get("pick", []), parameters.get("omit", [])
-    if both := set(pick) & set(omit):
-        raise BadRequestData(f"notification: {show(min(both))} is both in pick and in omit")
+    pick, omit = (projection.restored(parameters.get(member, ())) for member in ("pick", "omit"))
+    projection.require_apart(pick, omit)
     if "attributes" in parameters and (pick or omit):
         raise BadRequestData("notification: attributes (deprecated) cannot stand next to pick or omit")
+    depth = projection.Projection(pick, omit).depth
+    reach = parameters.get("joinLevel", 1) if parameters.get("join", "@none") != "@none" else 0
+    if depth > reach:
+        raise BadRequestData(
+            f"notification: pick or omit speaks of entities {depth} links away, and join reaches {reach}; "
+            "give join and joinLevel so that they are there"
+        )
 
 
 def _attributes(value: object, context: Context) -> list[str]:
@@ -67,12 +72,24 @@ def _attributes(value: object, context: Context) -> list[str]:
     return [context.expand(require_text(name, "notification.attributes: item")) for name in names]
 
 
-def _projection(member: str) -> Callable[[object, Context], list[str]]:
-    def read(value: object, context: Context) -> list[str]:
-        names = [require_text(name, f"{member}: item") for name in require_array(value, member)]
-        return [name if name in ENTITY_MEMBERS else context.expand(name) for name in names]
+def _projection(member: str) -> Callable[[object, Context], list[Any]]:
+    def read(value: object, context: Context) -> list[Any]:
+        found: dict[str, projection.Members | None] = {}
+        for item in require_array(value, member):
+            one = projection.parse(require_text(item, f"{member}: item"), context, f"{member}: item")
+            if len(one) != 1:
+                raise BadRequestData(f"{member}: {show(item)} names {len(one)} members; make an item of each")
+            found |= one
+        return projection.stored(found)
 
     return read
+
+
+def _join_level(value: object, context: Context) -> int:
+    level = require_positive(value, "notification.joinLevel")
+    if not isinstance(level, int):
+        raise BadRequestData(f"notification.joinLevel {show(value)} must be a whole number")
+    return level
 
 
 def _endpoint(value: object, context: Context) -> dict[str, Any]:
@@ -80,16 +97,17 @@ def _endpoint(value: object, context: Context) -> dict[str, Any]:
     if "uri" not in body:
         raise BadRequestData('notification.endpoint has no "uri"')
     endpoint = {member: read(body[member]) for member, read in _ENDPOINT.items() if member in body}
-    scheme = endpoint["uri"].partition(":")[0].lower()
-    if scheme not in _SCHEMES_OFFERED:
-        raise NotSupported(f"notification.endpoint.uri: notifications over {scheme} are not offered yet; use http(s)")
-    if endpoint.get("accept") == GEO_JSON:
-        raise NotSupported(f"notification.endpoint.accept: {GEO_JSON} is not offered yet; use {JSON} or {LD_JSON}")
+    if endpoint.get("accept") == GEO_JSON and endpoint["uri"].lower().startswith("mqtt"):
+        raise BadRequestData(
+            f"notification.endpoint.accept: {GEO_JSON} is not defined for MQTT; use {JSON} or {LD_JSON}"
+        )
     return endpoint
 
 
 def _uri(value: object) -> str:
     uri = require_text(value, "notification.endpoint.uri")
+    if uri == STREAM_URI:
+        return uri
     try:
         parts = urlsplit(uri)
         is_usable = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -97,10 +115,26 @@ def _uri(value: object) -> str:
         is_usable = False
     if not is_usable or _CONTROL.search(uri) or " " in uri:
         raise BadRequestData(
-            f"notification.endpoint.uri {show(uri)} must be a URI of {', '.join(_SCHEMES)} with a host, "
-            "such as http://example.org:8080/notify"
+            f"notification.endpoint.uri {show(without_password(uri))} must be a URI of {', '.join(_SCHEMES)} with a "
+            f"host, such as http://example.org:8080/notify, or {STREAM_URI} for streams only"
         )
+    if parts.scheme.startswith("mqtt"):
+        _require_topic(uri, parts.path)
     return uri
+
+
+def _require_topic(uri: str, path: str) -> None:
+    topic = unquote(path[1:])
+    if not topic or "#" in uri or not _NOT_IN_TOPICS.isdisjoint(topic):
+        raise BadRequestData(
+            "notification.endpoint.uri: the path of an MQTT address is the topic to publish to, without '+' and '#', "
+            "such as mqtt://example.org:1883/campus/alerts"
+        )
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown and logged."""
+    return _PASSWORD.sub(r"\1:***@", uri, count=1)
 
 
 def _pairs(member: str) -> Callable[[object], list[dict[str, str]]]:
@@ -145,7 +179,7 @@ _PARAMETERS: dict[str, Callable[[object, Context], Any]] = {
     "sysAttrs": lambda value, context: require_boolean(value, "notification.sysAttrs"),
     "showChanges": lambda value, context: require_boolean(value, "notification.showChanges"),
     "join": lambda value, context: require_choice(value, ("flat", "inline", "@none"), "notification.join"),
-    "joinLevel": lambda value, context: require_positive(value, "notification.joinLevel"),
+    "joinLevel": _join_level,
     "endpoint": _endpoint,
 }
 

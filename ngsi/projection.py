@@ -7,15 +7,17 @@ Members are held as keys of attributes; `id`, `type`, `scope` and the timestamps
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ngsi.context import Context
 from ngsi.entity import Entity
 from ngsi.errors import BadRequestData
 from ngsi.names import show
-from ngsi.notification_parameters import ENTITY_MEMBERS
+
+ENTITY_MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt"})
+"""Members of a projection that are no attributes. They are held bare, as no key of an attribute can be written."""
 
 Members = Mapping[str, "Members | None"]
 """Member → what is meant of the entities linked by it; None: the member itself."""
@@ -81,6 +83,31 @@ def require_apart(pick: Members, omit: Members) -> None:
             raise BadRequestData(f"{show(member)} stands in pick and in omit; decide for one")
         if inner is not None and picked is not None:
             require_apart(picked, inner)
+
+
+def stored(members: Members) -> list[Any]:
+    """The members as an array for a document: names, and an object {name: array} for those with braces."""
+    return [name if inner is None else {name: stored(inner)} for name, inner in members.items()]
+
+
+def restored(items: Iterable[Any]) -> Members:
+    """What `stored` made the array of."""
+    found: dict[str, Members | None] = {}
+    for item in items:
+        if isinstance(item, str):
+            found[item] = None
+        else:
+            found |= {name: restored(inner) for name, inner in item.items()}
+    return found
+
+
+def texts(wanted: Members, context: Context) -> list[str]:
+    """The members as a client writes them, in the names of its @context."""
+    return [
+        (name if name in ENTITY_MEMBERS else context.compact(name))
+        + ("" if inner is None else f"{{{','.join(texts(inner, context))}}}")
+        for name, inner in wanted.items()
+    ]
 
 
 def reduced(entity: Entity, projection: Projection) -> Entity:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ngsi import evaluate, pattern, query, selection
+from ngsi import pattern, selection
+from ngsi import subscription_filters as filters
 from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
 from ngsi.context import Context, ContextSource
 from ngsi.datetimes import parse as moment
 from ngsi.datetimes import require_datetime
-from ngsi.errors import BadRequestData, NotSupported
+from ngsi.errors import BadRequestData
 from ngsi.names import require_uri, show
 from ngsi.notification_parameters import read_parameters, show_parameters
 
@@ -30,20 +31,6 @@ TRIGGERS = (
 )
 DEFAULT_TRIGGERS = ["attributeCreated", "attributeUpdated"]
 
-_NOT_OFFERED = (
-    "throttling",
-    "timeInterval",
-    "geoQ",
-    "scopeQ",
-    "csf",
-    "temporalQ",
-    "lang",
-    "datasetId",
-    "expandValues",
-    "jsonKeys",
-    "splitEntities",
-    "ngsildConformance",
-)
 _COUNTERS = ("timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure")
 
 
@@ -68,7 +55,7 @@ class Subscription:
 def parse(body: dict[str, Any], context: Context, now: str) -> Subscription:
     """The subscription that a client wants to create (clause 5.8.1).
 
-    Raises BadRequestData, or NotSupported for a member that this broker does not act upon: none is silently ignored.
+    Raises BadRequestData.
     """
     require_object(body, "A subscription")
     if body.get("type", body.get("@type")) != "Subscription":
@@ -78,11 +65,9 @@ def parse(body: dict[str, Any], context: Context, now: str) -> Subscription:
     members: dict[str, Any] = {"type": "Subscription"}
     members |= {member: read(body[member], context) for member, read in _MEMBERS.items() if member in body}
     _check_combinations(members)
+    filters.condition(members, context)
     if "expiresAt" in members and moment(members["expiresAt"]) <= moment(now):
         raise BadRequestData(f"expiresAt {show(members['expiresAt'])} is in the past")
-    for member in _NOT_OFFERED:
-        if member in members:
-            raise NotSupported(f"{member} is not offered yet in subscriptions; leave it out")
     subscription_id = body.get("id", body.get("@id"))
     return Subscription(None if subscription_id is None else require_uri(subscription_id, "Subscription id"), members)
 
@@ -97,6 +82,8 @@ def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool
         ]
     if "watchedAttributes" in members:
         shown["watchedAttributes"] = [context.compact(key) for key in members["watchedAttributes"]]
+    if "geoQ" in members:
+        shown["geoQ"] = filters.show_geo_query(members["geoQ"], context)
     if "timeInterval" not in members:
         shown.setdefault("notificationTrigger", DEFAULT_TRIGGERS)
     context_url = stored.get("contextUrl", stored["context"])
@@ -174,17 +161,6 @@ def _datetime(value: object, context: Context) -> str:
     return require_datetime(value, "expiresAt")
 
 
-def _query(value: object, context: Context) -> str:
-    """Checked, and held as its text: short, and shown again as the client wrote it."""
-    text = require_text(value, "q")
-    evaluate.compile(query.parse(query.decoded(text), context))
-    return text
-
-
-def _text(member: str) -> Callable[[object, Context], str]:
-    return lambda value, context: require_text(value, member)
-
-
 def _string(member: str) -> Callable[[object, Context], str]:
     def read(value: object, context: Context) -> str:
         if not isinstance(value, str):
@@ -202,10 +178,6 @@ def _positive(member: str) -> Callable[[object, Context], int | float]:
     return lambda value, context: require_positive(value, member)
 
 
-def _object(member: str) -> Callable[[object, Context], dict[str, Any]]:
-    return lambda value, context: require_object(value, member)
-
-
 _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
     "subscriptionName": _string("subscriptionName"),
     "description": _string("description"),
@@ -214,20 +186,20 @@ _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
     "notificationTrigger": _triggers,
     "timeInterval": _positive("timeInterval"),
     "throttling": _positive("throttling"),
-    "q": _query,
-    "scopeQ": _text("scopeQ"),
-    "csf": _text("csf"),
-    "geoQ": _object("geoQ"),
-    "temporalQ": _object("temporalQ"),
-    "lang": _text("lang"),
-    "datasetId": lambda value, context: require_array(value, "datasetId"),
-    "expandValues": _text("expandValues"),
-    "jsonKeys": _text("jsonKeys"),
+    "q": filters.read_text,
+    "scopeQ": filters.read_scope_query,
+    "csf": filters.read_csf,
+    "geoQ": filters.read_geo_query,
+    "temporalQ": filters.read_temporal_query,
+    "lang": filters.read_languages,
+    "datasetId": filters.read_datasets,
+    "expandValues": filters.read_expand_values,
+    "jsonKeys": filters.read_json_keys,
     "isActive": _boolean("isActive"),
     "expiresAt": _datetime,
     "localOnly": _boolean("localOnly"),
     "splitEntities": _boolean("splitEntities"),
-    "ngsildConformance": _text("ngsildConformance"),
+    "ngsildConformance": filters.read_conformance,
     "jsonldContext": lambda value, context: require_uri(value, "jsonldContext"),
     "notification": lambda value, context: read_parameters(value, context),
 }

@@ -13,8 +13,7 @@ from ngsi.context import Context
 from ngsi.entity import Entity, dataset
 from ngsi.errors import BadRequestData
 from ngsi.names import require_name, require_uri, show
-from ngsi.notification_parameters import ENTITY_MEMBERS
-from ngsi.projection import WHOLE, Projection, parse, reduced, require_apart
+from ngsi.projection import ENTITY_MEMBERS, WHOLE, Projection, parse, reduced, require_apart
 from ngsi.representation import Form, render
 from ngsi.vocabulary import NO_DATASET
 

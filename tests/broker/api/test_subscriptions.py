@@ -65,8 +65,8 @@ async def _created(api: Api) -> str:
         ({"notificationTrigger": ["sometimes"]}, 400),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, 400),
         ({"jsonldContext": "https://nowhere.example/c.jsonld"}, 504),
-        ({"notification": {"endpoint": {"uri": "mqtt://127.0.0.1/topic"}}}, 501),
-        ({"throttling": 5}, 501),
+        ({"notification": {"endpoint": {"uri": "mqtt://127.0.0.1/"}}}, 400),
+        ({"throttling": 5, "timeInterval": 5}, 400),
     ],
 )
 async def test_a_wrong_subscription_is_refused(api: Api, members: dict[str, Any], status: int) -> None:
