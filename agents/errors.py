@@ -3,12 +3,14 @@
 AgentError
 ├── ConfigurationError        the operator's files or settings: the agent does not start
 │   └── TopicError            a topic pattern, or a part that does not fit into one
+├── InvalidExpression         an expression of a device, a group or a profile that cannot be understood
 └── MeasureError              the device's message: counted, kept, logged, acknowledged; the loop goes on
     ├── UnknownTopic          no profile reads this topic
     ├── TooLarge              longer than the limit
     ├── NotJson               invalid UTF-8, truncated, nested too deeply, not JSON at all
     ├── WrongShape            JSON, but not what the protocol says
     ├── Empty                 nothing in it that could be stored
+    ├── ExpressionFailed      an expression cannot take the values of the measure
     ├── UnknownDevice         neither provisioned nor accepted by a group
     ├── BrokerRefused         the context broker would not take the entity
     └── Unexpected            a fault of the agent itself
@@ -30,6 +32,10 @@ class ConfigurationError(AgentError):
 
 class TopicError(ConfigurationError):
     """A topic pattern that cannot be understood, or a part that does not fit into its place."""
+
+
+class InvalidExpression(AgentError):
+    """An expression that cannot be understood: says where, and what was expected there."""
 
 
 class MeasureError(AgentError):
@@ -66,6 +72,12 @@ class Empty(MeasureError):
     """The payload holds nothing that could be stored."""
 
     reason = "empty"
+
+
+class ExpressionFailed(MeasureError):
+    """An expression cannot take the values of the measure: names the transform, never a value."""
+
+    reason = "expression-failed"
 
 
 class UnknownDevice(MeasureError):
