@@ -16,20 +16,17 @@ believed only of a state that was read in this very flush.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
 
 from broker import metrics
 from broker.commit_cache import StateCache
+from broker.commit_group import Group, apply, count_parts
 from broker.commit_queue import Pending, PendingQueue
 from broker.commit_ticket import Outcome, Ticket
 from broker.errors import Overloaded, StorageUnavailable, WriteConflict
 from broker.storage.base import EntityStore, Stored, Write
-from ngsi import expiry
-from ngsi.changes import Before, Change
-from ngsi.entity import Entity
 from ngsi.errors import NgsiError, NonexistentTenant
 from ngsi.patch import Patch, Patched
 
@@ -45,19 +42,6 @@ _SECOND_FLIGHT_REQUESTS = 8
 _ABSENT = Stored(None, 0)
 
 _log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Group:
-    """The requests of one flush for one entity, and what came of them."""
-
-    base: Stored
-    is_fresh: bool
-    pending: list[Pending]
-    outcomes: list[Outcome] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    entity: Entity | None = None
-    due: str | None = None
 
 
 class Committer:
@@ -194,6 +178,7 @@ class Committer:
         return {entity_id: found.get(entity_id, _ABSENT) for entity_id in ids}
 
     async def _write(self, groups: dict[str, Group]) -> list[Pending]:
+        count_parts(groups.values())
         changed = [(entity_id, group) for entity_id, group in groups.items() if group.changes]
         writes = [
             Write(entity_id, group.base.rev, group.entity, group.changes, group.due) for entity_id, group in changed
@@ -245,59 +230,3 @@ def _not_tired(pending: list[Pending]) -> list[Pending]:
 def _is_first_creation(pending: Pending) -> bool:
     """Whether the entity may be taken for absent; the conditional write finds out if it is not."""
     return pending.is_creation and not pending.attempts
-
-
-def apply(group: Group, now: str) -> None:
-    """Applies the requests of a group one after the other to its base state.
-
-    What has expired is deleted before and after each of them, so that no request meets it and none leaves it behind.
-    """
-    group.entity, group.due = group.base.entity, group.base.due
-    for pending in group.pending:
-        _expire(group, pending.ticket.request, now)
-        state = group.entity
-        at = _moment(state, now)
-        try:
-            patched = pending.patch(state, at)
-        except NgsiError as exc:
-            group.outcomes.append(exc)
-            continue
-        group.outcomes.append(patched)
-        if patched.entity is not state:
-            _advance(group, pending.ticket.request, at, patched)
-            _expire(group, pending.ticket.request, now)
-
-
-def _expire(group: Group, request: str, now: str) -> None:
-    """Deletes what has expired as a change of its own, told apart from the request that came across it."""
-    if group.due is not None and group.due <= now and group.entity is not None:
-        at = _moment(group.entity, now)
-        _advance(group, f"{request}/expiry", at, expiry.expire(group.entity, at))
-
-
-def _moment(state: Entity | None, now: str) -> str:
-    """The time of a change: the present, but never before the change that it follows."""
-    return now if state is None or state.modified_at < now else state.modified_at
-
-
-def _advance(group: Group, request: str, at: str, patched: Patched) -> None:
-    group.changes.append(_change(request, at, group.entity, patched, is_first=not group.changes))
-    group.entity = patched.entity
-    group.due = None if patched.entity is None else expiry.due(patched.entity)
-
-
-def _change(request: str, at: str, old: Entity | None, patched: Patched, *, is_first: bool) -> Change:
-    """The record of one request's effect; what it overwrote is kept where a later reader needs it.
-
-    That is to go back over it to an earlier state, and to tell subscribers of what kind a deleted attribute was.
-    """
-    if old is None:
-        return Change(request, at, "created")
-    if patched.entity is None:
-        before = Before(dict(old.attributes), old.types, old.scopes, old.modified_at, old.created_at, old.expires_at)
-        return Change(request, at, "deleted", before=before)
-    if is_first and not any(event == "deleted" for event, _, _ in patched.changes):
-        return Change(request, at, "updated", patched.changes)
-    overwritten = {key: old.attributes.get(key) for _, key, _ in patched.changes}
-    before = Before(overwritten, old.types, old.scopes, old.modified_at, old.created_at, old.expires_at)
-    return Change(request, at, "updated", patched.changes, before)

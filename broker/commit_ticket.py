@@ -12,13 +12,27 @@ Outcome = Patched | NgsiError
 class Ticket:
     """What one API request waits for: the outcomes of its patches, in their order."""
 
-    __slots__ = ("_future", "_outcomes", "_remaining", "request")
+    __slots__ = ("_future", "_outcomes", "_remaining", "_without_effect", "count", "request")
 
     def __init__(self, request: str, count: int) -> None:
         self.request = request
+        self.count = count
+        self._without_effect: set[int] = set()
         self._outcomes: list[Any] = [None] * count
         self._remaining = count
         self._future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def effects_count(self) -> int:
+        """How many patches change something, or may: those not applied yet count."""
+        return self.count - len(self._without_effect)
+
+    def note(self, index: int, *, has_effect: bool) -> None:
+        """What a patch did when it was applied last; it may be applied anew."""
+        if has_effect:
+            self._without_effect.discard(index)
+        else:
+            self._without_effect.add(index)
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """Notes the outcome of one patch, the first one told; the last patch wakes the caller."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ngsi.entity import Attributes, Entity, Instance
+from ngsi.entity import Attributes, Entity, Instance, dataset
+from ngsi.vocabulary import NO_DATASET, VALUE_MEMBER
 
 Event = Literal["created", "updated", "deleted"]
 
@@ -33,7 +34,10 @@ class Change:
     """One request's effect on one entity.
 
     `request` names the API request (the same for all entities of a batch), `at` is the entity's modifiedAt after it.
-    `attributes` is filled for updates only: a creation created all, a deletion deleted all.
+    `attributes` is filled for updates only: a creation created all, a deletion deleted all. `previous` has for each
+    instance that was updated, in their order, the value it had, as {value member: value}; it is empty where `before`
+    tells the same. `parts`: how many changes the request made, as far as was known when this one was written; never
+    too few unless another process interfered.
     """
 
     request: str
@@ -41,6 +45,32 @@ class Change:
     event: Event
     attributes: list[AttributeChange] = field(default_factory=list)
     before: Before | None = None
+    previous: list[dict[str, Any]] = field(default_factory=list)
+    parts: int = 1
+
+    def former(self, key: str, dataset_id: str) -> Instance | None:
+        """The instance that was updated or deleted: its value at least, all of it where `before` has it."""
+        if self.before is not None:
+            instances = self.before.attributes.get(key) or ()
+            return next((item for item in instances if dataset(item) == dataset_id), None)
+        updated = [(name, which) for event, name, which in self.attributes if event == "updated"]
+        return next(
+            (value for place, value in zip(updated, self.previous, strict=False) if place == (key, dataset_id)),
+            None,
+        )
+
+
+def overwritten_values(old: Entity, changes: Iterable[AttributeChange]) -> list[dict[str, Any]]:
+    """What `Change.previous` has for an entity's state before these changes."""
+    return [_value(old.attributes[key], dataset_id) for event, key, dataset_id in changes if event == "updated"]
+
+
+def _value(instances: list[Instance], dataset_id: str) -> dict[str, Any]:
+    for instance in instances:
+        if instance.get("datasetId", NO_DATASET) == dataset_id:
+            member = VALUE_MEMBER[instance["type"]]
+            return {member: instance[member]}
+    raise ValueError(f"an instance that was updated was there before: {dataset_id}")
 
 
 def unroll(entity_id: str, entity: Entity | None, changes: Iterable[Change]) -> list[tuple[Entity, Change]]:

@@ -1,6 +1,7 @@
 """The storage in MongoDB: one database per tenant, every write acknowledged by a majority and journalled."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,11 +82,7 @@ class MongoEntityStore(EntityStore):
         if self._guard is not None:
             await self._guard()
         now = datetime.now(UTC)
-        operations = [
-            ReplaceOne({"_id": write.id, "rev": write.rev}, documents.document(write, now), upsert=True)
-            for write in writes
-        ]
-        return await self._bulk(writes, operations)
+        return await self._bulk(writes, [_replacement(write, now) for write in writes])
 
     async def _bulk(
         self, writes: Sequence[Write], operations: list[ReplaceOne[dict[str, Any]]]
@@ -96,9 +93,13 @@ class MongoEntityStore(EntityStore):
             return _failures(writes, exc)
         except (InvalidDocument, DocumentTooLarge, OverflowError, PyMongoError) as exc:
             if not isinstance(exc, PyMongoError) or _is_of_the_document(exc):
-                if len(operations) == 1:
-                    return {0: BadRequestData(f"Entity {writes[0].id} cannot be stored: {show(str(exc), 200)}")}
-                return await self._one_by_one(writes, operations)
+                if len(operations) > 1:
+                    return await self._one_by_one(writes, operations)
+                if any(change.previous for change in writes[0].changes):
+                    # What an update overwrote is the part that can be done without.
+                    lean = replace(writes[0], changes=[replace(item, previous=[]) for item in writes[0].changes])
+                    return await self._bulk([lean], [_replacement(lean, datetime.now(UTC))])
+                return {0: BadRequestData(f"Entity {writes[0].id} cannot be stored: {show(str(exc), 200)}")}
             raise StorageUnavailable(f"MongoDB does not answer: {show(str(exc), 200)}") from exc
         return {}
 
@@ -147,6 +148,10 @@ class MongoEntityStore(EntityStore):
         cursor = self._collection.find({"due": {"$lte": now}}, {"_id": 1}).sort("due", ASCENDING).limit(limit)
         with translated():
             return [item["_id"] for item in await cursor.to_list()]
+
+
+def _replacement(write: Write, now: datetime) -> ReplaceOne[dict[str, Any]]:
+    return ReplaceOne({"_id": write.id, "rev": write.rev}, documents.document(write, now), upsert=True)
 
 
 def _is_of_the_document(error: PyMongoError) -> bool:

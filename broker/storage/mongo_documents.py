@@ -103,6 +103,10 @@ def _change_document(change: Change) -> Document:
     written: Document = {"request": change.request, "at": change.at, "event": change.event}
     if change.attributes:
         written["attributes"] = change.attributes
+    if change.previous:
+        written["previous"] = change.previous
+    if change.parts > 1:
+        written["parts"] = change.parts
     before = change.before
     if before is not None:
         written["before"] = {
@@ -133,4 +137,6 @@ def _change(written: Document) -> Change:
             before["createdAt"],
             before["expiresAt"],
         ),
+        written.get("previous", []),
+        written.get("parts", 1),
     )

@@ -1,5 +1,6 @@
 """Every write is a step from one state to the next, and every step can be gone back."""
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -7,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import commit
+from broker import commit_group
 from broker.commit_queue import Pending
 from broker.commit_ticket import Ticket
 from broker.storage.base import Stored
 from ngsi import changes, patch
 from ngsi.context import CORE
 from ngsi.document import read_entity, read_fragment
-from ngsi.entity import Entity
+from ngsi.entity import Entity, dataset
 from ngsi.errors import AlreadyExists, BadRequestData, NgsiError, ResourceNotFound
 from ngsi.representation import render
-from ngsi.vocabulary import NULL
+from ngsi.vocabulary import NULL, VALUE_MEMBER
 from tests.ngsi.strategies import entities, fragments
 
 ID = "urn:ngsi-ld:Thing:1"
@@ -109,8 +110,8 @@ def test_every_state_of_a_flush_can_be_had_back(plan: list[tuple[str, dict[str, 
     pending = [
         Pending(ID, _step(name, body), _Ticket(str(number)), 0, False) for number, (name, body) in enumerate(plan)
     ]
-    group = commit.Group(Stored(None, 0), True, pending)
-    commit.apply(group, T0)
+    group = commit_group.Group(Stored(None, 0), True, pending)
+    commit_group.apply(group, T0)
     expected: list[Entity] = []
     state: Entity | None = None
     for item in pending:
@@ -123,6 +124,29 @@ def test_every_state_of_a_flush_can_be_had_back(plan: list[tuple[str, dict[str, 
             state = patched.entity
     unrolled = changes.unroll(ID, group.entity, group.changes)
     assert [entity for entity, _ in unrolled] == expected
+    for (before, _), (_, change) in itertools.pairwise(unrolled):
+        for event, key, dataset_id in change.attributes:
+            if event == "updated":
+                _require_former(before, change, key, dataset_id)
+
+
+def _require_former(before: Entity, change: changes.Change, key: str, dataset_id: str) -> None:
+    former = change.former(key, dataset_id)
+    known = next(item for item in before.attributes[key] if dataset(item) == dataset_id)
+    assert former is not None
+    member = VALUE_MEMBER[known["type"]]
+    assert former[member] == known[member]
+
+
+def test_a_change_that_nothing_needs_to_go_back_over_keeps_the_values_it_overwrote() -> None:
+    old = patch.create(read_entity({"id": ID, "type": "Thing", "a": 1, "b": 2}, CORE), None, T0).entity
+    pending = [Pending(ID, update({"a": 3, "c": 4}), _Ticket("r"), 0, False)]
+    group = commit_group.Group(Stored(old, 1), True, pending)
+    commit_group.apply(group, T0)
+    (change,) = group.changes
+    assert change.before is None
+    assert change.former("a", "@none") == {"value": 1}
+    assert change.former("c", "@none") is None
 
 
 class _Ticket(Ticket):
