@@ -6,20 +6,21 @@ from typing import Any
 
 from broker.api.answers import paging_headers, preference_applied, with_context
 from broker.api.exchange import Answer, Request
-from broker.api.linked import show_joined
 from broker.api.linked_query import require_joined, resolved
 from broker.api.long_array import LongArray
 from broker.api.parameters import entity_id, page, selected_types
-from broker.api.presentation import Presentation, presentation
+from broker.api.presentation import presentation
 from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
 from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
 from broker.api.turns import Turns
+from broker.joined import show_joined
 from broker.storage.base import EntitySelector
 from ngsi import selection
 from ngsi.entity import Entity
 from ngsi.errors import ResourceNotFound
 from ngsi.names import show
+from ngsi.presentation import Presentation
 from ngsi.representation import render
 
 
@@ -96,7 +97,8 @@ async def _page(
 async def _shown(request: Request, view: Presentation, entities: list[Entity]) -> list[dict[str, Any]]:
     """The entities as JSON objects, with linked ones if asked for; without those of which nothing is wanted."""
     if view.join_level:
-        return await show_joined(request, view, entities)
+        joined, linked = await show_joined(request.tenant.reader.get_all, view, entities)
+        return [shown for shown in (*joined, *linked.values()) if shown]
     return [shown for entity in entities if (shown := view.shown(entity))]
 
 

@@ -6,10 +6,10 @@ look-up for each such term, and the number of ids in between is bounded.
 
 from dataclasses import replace
 
-from broker.api.presentation import Presentation
 from broker.storage.base import EntityQuery, EntitySelector, EntityStore
 from ngsi import query_tree
 from ngsi.errors import BadRequestData, TooManyResults
+from ngsi.presentation import Presentation
 from ngsi.query_tree import Absent, And, Linked, Node, Or, PointsTo
 
 LINKED_IDS_MAX = 10_000

@@ -1,14 +1,13 @@
-"""Linked entities in answers (clause 4.5.23): fetched level by level, shown inside the entities or after them."""
+"""Linked entities in answers and notifications (clause 4.5.23): fetched level by level, shown inside the entities or
+after them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from broker.api.exchange import Request
-from broker.api.presentation import Presentation
-from broker.reader import Reader
 from ngsi.entity import Entity
 from ngsi.errors import TooManyResults
 from ngsi.linked import embedded, targets
+from ngsi.presentation import Presentation
 from ngsi.projection import Projection
 
 LINKED_MAX = 5000
@@ -16,28 +15,30 @@ LINKED_MAX = 5000
 
 Shown = dict[str, Any]
 
+GetAll = Callable[[Sequence[str]], Awaitable[list[Entity]]]
+"""Gives those of the entities that exist."""
 
-async def show_joined(request: Request, view: Presentation, entities: Sequence[Entity]) -> list[Shown]:
-    """The entities as JSON objects with those that they are linked to: `join=inline` inside, `join=flat` behind them.
 
-    Those of which nothing is wanted are left out. Raises TooManyResults.
+async def show_joined(
+    get_all: GetAll, view: Presentation, entities: Sequence[Entity]
+) -> tuple[list[Shown], dict[str, Shown]]:
+    """The entities as JSON objects with those that they are linked to: inside of them, or (`join=flat`) apart, by id.
+
+    An object is empty where nothing of the entity is wanted. Raises TooManyResults.
     """
-    fetched = await _fetch(request.tenant.reader, view, entities)
+    fetched = await _fetch(get_all, view, entities)
     if view.join == "inline":
         graph = _Graph(view, {**{known: entity for known, (entity, _) in fetched.items()}, **_by_id(entities)})
-        shown = [graph.show(entity, view.projection, view.join_level, frozenset({entity.id})) for entity in entities]
-    else:
-        linked = [(entity, wanted) for known, (entity, wanted) in fetched.items()]
-        shown = [view.shown(entity) for entity in entities]
-        shown += [view.rendered(view.reduced(entity, wanted), wanted) for entity, wanted in linked]
-    return [item for item in shown if item]
+        return [graph.show(entity, view.projection, view.join_level, frozenset({entity.id})) for entity in entities], {}
+    linked = {known: view.rendered(view.reduced(entity, wanted), wanted) for known, (entity, wanted) in fetched.items()}
+    return [view.shown(entity) for entity in entities], linked
 
 
 def _by_id(entities: Sequence[Entity]) -> dict[str, Entity]:
     return {entity.id: entity for entity in entities}
 
 
-async def _fetch(reader: Reader, view: Presentation, roots: Sequence[Entity]) -> dict[str, tuple[Entity, Projection]]:
+async def _fetch(get_all: GetAll, view: Presentation, roots: Sequence[Entity]) -> dict[str, tuple[Entity, Projection]]:
     """The entities linked to the roots, other than themselves, the nearest first; each with what is wanted of it.
 
     One read for a level. An entity that several links lead to is followed further for each different wish.
@@ -59,7 +60,7 @@ async def _fetch(reader: Reader, view: Presentation, roots: Sequence[Entity]) ->
                 f"The entities are linked to more than {LINKED_MAX} others; ask for fewer, a smaller joinLevel, "
                 "or pick the Relationships to follow"
             )
-        known.update(dict.fromkeys(missing), **_by_id(await reader.get_all(missing) if missing else []))
+        known.update(dict.fromkeys(missing), **_by_id(await get_all(missing) if missing else []))
         frontier = []
         new = frozenset(missing)
         for link, wanted in links.items():
