@@ -11,8 +11,9 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from broker.address_rule import ANY, PUBLIC, address_rule
 from broker.settings import Settings
-from broker.web_address import PublicResolver, is_address, is_public
+from broker.web_address import GuardedResolver
 from ngsi.context import ContextSource
 from ngsi.context_source import absolute, join, references, require_web_address
 from ngsi.errors import BadRequestData, LdContextNotAvailable
@@ -60,10 +61,12 @@ class ContextFetcher(Web):
 
     def __init__(self, reach: Reach, timeout_s: float, size_bytes: int) -> None:
         self._reach = reach
+        self._rule = address_rule(ANY if reach == ANY else PUBLIC)
         self._timeout_s = timeout_s
         self._size_bytes = size_bytes
         self._places = asyncio.Semaphore(_AT_ONCE_COUNT)
         self._session: aiohttp.ClientSession | None = None
+        self._resolver: GuardedResolver | None = None
 
     async def fetch(self, url: str) -> Fetched:
         """See Web."""
@@ -85,6 +88,8 @@ class ContextFetcher(Web):
         """See Web."""
         if self._session is not None:
             await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def _follow(self, url: str) -> Fetched:
         at = url
@@ -97,8 +102,7 @@ class ContextFetcher(Web):
         raise _unavailable(url, f"more than {_REDIRECTS_MAX} redirects")
 
     def _permitted(self, url: str) -> str:
-        host = URL(url).host or ""
-        if self._reach == "public" and is_address(host) and not is_public(host):
+        if self._rule.refused(URL(url).host or ""):
             raise _unavailable(
                 url, "its address is private; MEDINA_FETCH_CONTEXTS=any lets the broker fetch from such addresses"
             )
@@ -121,9 +125,11 @@ class ContextFetcher(Web):
 
     def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = PublicResolver() if self._reach == "public" else None
+            self._resolver = resolver = GuardedResolver(self._rule)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True),
+                connector=aiohttp.TCPConnector(
+                    resolver=resolver, socket_factory=resolver.socket_for, use_dns_cache=False, force_close=True
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 auto_decompress=False,

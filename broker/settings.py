@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.address_rule import address_rule
 
 
 class Settings(BaseSettings):
@@ -27,6 +29,11 @@ class Settings(BaseSettings):
     """Size of a fetched @context document at the most."""
     public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
     """Where clients reach this API, e.g. https://city.example; empty: the name by which each request calls it."""
+    notify_addresses: str = "public"
+    """Where notifications may go: public addresses, networks, addresses and host names, separated by commas, or `any`.
+
+    Example: `public,10.20.0.0/16,receiver.local`.
+    """
     queue_count: int = Field(default=5000, ge=1)
     """Entity writes that may wait for the committer of a tenant; beyond that the answer is 503 with Retry-After."""
     flush_count: int = Field(default=500, ge=1)
@@ -47,3 +54,9 @@ class Settings(BaseSettings):
     """Web pages that may call this API from a browser: `*` for all, or their origins, separated by commas."""
     operator_key: str = ""
     """Bearer token of the operators' resources under /ngsi-ld/ex/v1; as long as it is empty, these are closed."""
+
+    @field_validator("notify_addresses")
+    @classmethod
+    def _is_rule(cls, text: str) -> str:
+        address_rule(text)
+        return text

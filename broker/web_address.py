@@ -1,60 +1,42 @@
 """Host names resolved once, and only to addresses that may be reached: no way round through DNS (rebinding)."""
 
 import asyncio
-import ipaddress
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from broker.address_rule import AddressRule
+
 _LOOKUPS_COUNT = 4
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public Internet: not loopback, private, link-local, multicast or reserved.
-
-    An IPv6 address that stands for an IPv4 one (mapped, 6to4, Teredo, NAT64) counts as that one.
-    """
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is written as an IP address, which nobody resolves."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-class PublicResolver(AbstractResolver):
+class GuardedResolver(AbstractResolver):
     """Resolves names for an aiohttp connector, which connects to the very addresses that were checked here.
 
-    It has threads of its own: a DNS server that is slow to answer does not keep others from being served.
+    It has threads of its own, `lookups_count` at the most: a DNS server that is slow to answer does not keep others
+    from being served. Who asks for a name that is being looked up already waits for the same answer.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUPS_COUNT, thread_name_prefix="dns")
+    def __init__(self, rule: AddressRule, lookups_count: int = _LOOKUPS_COUNT) -> None:
+        self._rule = rule
+        self._threads = ThreadPoolExecutor(lookups_count, thread_name_prefix="dns")
+        self._asked: dict[tuple[str, int, int], asyncio.Future[list[str]]] = {}
+        self._trusted: set[str] = set()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The public addresses of a host; OSError if it has none."""
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        )
-        addresses = [str(item[4][0]) for item in found]
-        public = [address for address in addresses if is_public(address)]
-        if not public:
-            raise OSError(None, f"{host} has no public address")
+        """The permitted addresses of a host; OSError if it has none."""
+        addresses = await self._look_up(host, port, family)
+        if self._rule.trusts(host):
+            self._trusted.update(addresses)
+            permitted = addresses
+        else:
+            permitted = [address for address in addresses if self._rule.permits(address)]
+        if not permitted:
+            raise OSError(None, f"{host} has no permitted address")
         return [
             ResolveResult(
                 hostname=host,
@@ -64,9 +46,38 @@ class PublicResolver(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for address in dict.fromkeys(public)
+            for address in dict.fromkeys(permitted)
         ]
+
+    def socket_for(self, address: AddrInfoType) -> socket.socket:
+        """A socket for a connection to that address; OSError if it is not permitted.
+
+        The last gate, which every connection passes: aiohttp does not ask a resolver for what looks like an address.
+        """
+        family, kind, protocol, _, to = address
+        host = str(to[0])
+        if host not in self._trusted and not self._rule.permits(host):
+            raise OSError(None, f"{host} is not a permitted address")
+        return socket.socket(family, kind, protocol)
 
     async def close(self) -> None:
         """Lets go of the threads; look-ups under way end on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _look_up(self, host: str, port: int, family: int) -> list[str]:
+        key = (host, port, family)
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, *key)
+            self._asked[key] = asked
+            asked.add_done_callback(lambda done: self._answered(key, done))
+        return await asyncio.shield(asked)
+
+    def _answered(self, key: tuple[str, int, int], done: asyncio.Future[list[str]]) -> None:
+        del self._asked[key]
+        if not done.cancelled():
+            done.exception()  # Seen, also when nobody waits for it any more.
+
+
+def _addresses(host: str, port: int, family: int) -> list[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)]

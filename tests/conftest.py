@@ -12,6 +12,9 @@ from broker.embedded import running_mongod, running_mqtt
 from broker.storage.mongo_replica import become_primary
 from tests.waiting import until_sync
 
+# The receivers of the tests listen on this machine; what is refused by default has tests of its own.
+os.environ.setdefault("MEDINA_NOTIFY_ADDRESSES", "any")
+
 
 def unused_port() -> int:
     """A port of 127.0.0.1 on which nothing listens now."""

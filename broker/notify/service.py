@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from broker.address_rule import address_rule
 from broker.clock import system_now
 from broker.context_fetch import web_of_contexts
 from broker.context_supply import ContextSupply, SuppliedContexts
@@ -24,6 +25,7 @@ from broker.notify.ops import make_app, make_server
 from broker.notify.retry import RetryPolicy
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
+from broker.notify.transports.outside import Outside
 from broker.notify.transports.registry import Transports
 from broker.preloaded_contexts import preloaded
 from broker.settings import Settings
@@ -87,7 +89,7 @@ async def running_notifier(
     async with AsyncExitStack() as stack:
         client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
         stack.push_async_callback(client.close)
-        transport = transport or Transports()
+        transport = transport or Transports(Outside(address_rule(settings.notify_addresses), delivery.ca_file))
         stack.push_async_callback(transport.close)
         feed = MongoFeed(client, settings.database)
         stack.push_async_callback(feed.close)

@@ -83,6 +83,8 @@ def environment(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
         "MEDINA_DEVICES": str(pilot / "devices.toml"),
         "MEDINA_BROKER_URL": f"http://{settings.local_host}:{settings.port}",
         "MEDINA_PILOT_URL": f"http://{settings.local_host}:{settings.pilot_port}",
+        # On a laptop, receivers of notifications are on the laptop.
+        "MEDINA_NOTIFY_ADDRESSES": "any",
     }
     if not os.environ.get("MEDINA_PSEUDONYM_KEY"):
         chosen["MEDINA_PSEUDONYM_KEY_FILE"] = str(folder.pseudonym_key)

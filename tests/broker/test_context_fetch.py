@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from broker import web_address
+from broker.address_rule import address_rule, is_public
 from broker.context_fetch import ContextFetcher, Reach
-from broker.web_address import PublicResolver, is_public
+from broker.web_address import GuardedResolver
 from ngsi.errors import BadRequestData, LdContextNotAvailable
 from tests.broker.context_server import TERMS, ContextServer, running_context_server
 
@@ -125,7 +125,7 @@ async def test_a_redirect_does_not_lead_to_a_private_address(
     web: ContextServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first server counts as public here; what it redirects to does not."""
-    monkeypatch.setattr(web_address, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("broker.address_rule._is_public", lambda address: str(address) == "127.0.0.1")
     web.put("c")
     for onward in (f"http://[::1]:{web.port}/c", "http://169.254.169.254/c", "file:///etc/passwd", "http://10.0.0.1/"):
         url = web.put("r", b"", status=302, headers={"Location": onward}).replace("127.0.0.1", "localhost")
@@ -143,9 +143,9 @@ async def test_a_name_is_resolved_once_and_the_checked_address_used(monkeypatch:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(answers)]
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    resolver = PublicResolver()
+    resolver = GuardedResolver(address_rule("public"))
     assert [item["host"] for item in await resolver.resolve("rebinding.example", 80)] == ["93.184.216.34"]
-    with pytest.raises(OSError, match="no public address"):
+    with pytest.raises(OSError, match="no permitted address"):
         await resolver.resolve("rebinding.example", 80)
     await resolver.close()
 

@@ -1,5 +1,10 @@
-"""Notifications over HTTP and HTTPS (clause 5.8.6): any 2xx answer is success, redirects are not followed."""
+"""Notifications over HTTP and HTTPS (clause 5.8.6): any 2xx answer is success.
 
+Redirects are not followed: they could lead anywhere, and a POST that becomes a GET on the way would look delivered. The
+failure says where the receiver pointed to.
+"""
+
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,11 +14,15 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from broker.notify.transports.base import Destination, Outcome, Transport
+from broker.notify.transports.outside import Outside
+from ngsi.endpoint_uri import shown_address
 
 _KEEP_IDLE_S = 30.0
 _DNS_CACHE_S = 30
 _COME_BACK_LATER = frozenset({408, 425, 429})
 _GONE = 410
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_TOLD_MAX = 300
 _TAKEN = {status: Outcome(code=status) for status in range(200, 300)}
 _ANSWER_BYTES_MAX = 64 * 1024
 # A kept connection may be closed by the receiver just when it is used again; then one attempt on a new one is fair.
@@ -23,9 +32,16 @@ _STALE_CONNECTION = (aiohttp.ServerDisconnectedError, ConnectionResetError, aioh
 class HttpTransport(Transport):
     """POST over kept connections, one session for all receivers. To be made inside the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=_DNS_CACHE_S, keepalive_timeout=_KEEP_IDLE_S),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                ttl_dns_cache=_DNS_CACHE_S,
+                keepalive_timeout=_KEEP_IDLE_S,
+                resolver=outside.resolver,
+                socket_factory=outside.resolver.socket_for,
+                ssl=outside.tls,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
@@ -33,17 +49,19 @@ class HttpTransport(Transport):
 
     async def send(self, destination: Destination, body: bytes) -> Outcome:
         """See Transport."""
+        deadline_s = asyncio.get_running_loop().time() + destination.timeout_s
         try:
             try:
                 return await self._post(destination, body)
             except aiohttp.ClientConnectorError:
                 raise
             except _STALE_CONNECTION:
-                return await self._post(destination, body)
+                async with asyncio.timeout_at(deadline_s):
+                    return await self._post(destination, body)
         except TimeoutError:
             return Outcome(f"no answer within {destination.timeout_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            return Outcome(f"{type(exc).__name__}: {exc}"[:300])
+            return Outcome(_told(exc)[:_TOLD_MAX])
 
     async def close(self) -> None:
         """See Transport."""
@@ -65,12 +83,34 @@ class HttpTransport(Transport):
             if 200 <= response.status < 300:
                 return _TAKEN[response.status]
             return Outcome(
-                f"answer {response.status} {response.reason or ''}".rstrip(),
+                _answer(response)[:_TOLD_MAX],
                 _retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
                 400 <= response.status < 500 and response.status not in _COME_BACK_LATER,
                 response.status == _GONE,
                 response.status,
             )
+
+
+def _answer(response: aiohttp.ClientResponse) -> str:
+    told = f"answer {response.status} {response.reason or ''}".rstrip()
+    if response.status in _REDIRECT and (onward := response.headers.get("Location")):
+        # Where it points to is the receiver's own text, in which tokens are not unusual.
+        return f"{told}: redirected to {shown_address(onward)}; redirects are not followed, give that as the endpoint"
+    return told
+
+
+def _told(exc: Exception) -> str:
+    """What went wrong, without the URI: it may have a password."""
+    match exc:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"certificate of {exc.host}:{exc.port} refused: {exc.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {exc.host}:{exc.port}: {exc.os_error.strerror or exc.os_error}"
+        case aiohttp.ClientResponseError():
+            return f"the answer is not HTTP: {exc.message}"
+        case ValueError():
+            return "the endpoint's URI or a header of receiverInfo cannot be used for HTTP"
+    return f"{type(exc).__name__}: {exc}"
 
 
 async def _read_out(response: aiohttp.ClientResponse) -> None:

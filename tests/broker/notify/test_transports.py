@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from broker.address_rule import address_rule
 from broker.notify.transports.base import Destination, Outcome
+from broker.notify.transports.outside import Outside
 from broker.notify.transports.registry import Transports
 from tests.broker.notify.conftest import StartReceiver
 
@@ -14,7 +16,7 @@ BODY = b'{"id":"urn:n:1","data":[]}'
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transports]:
-    made = Transports()
+    made = Transports(Outside(address_rule("any")))
     yield made
     await made.close()
 
