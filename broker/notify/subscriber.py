@@ -48,7 +48,8 @@ class Subscriber:
         if found is None:
             accept = LD_JSON if link is None else JSON
             made = headers(accept, link, self.tenant, self.endpoint.get("receiverInfo", ()))
-            found = self._destinations[link] = Destination(self.endpoint["uri"], made, self.timeout_s)
+            options = {pair["key"]: pair["value"] for pair in self.endpoint.get("notifierInfo", ())}
+            found = self._destinations[link] = Destination(self.endpoint["uri"], made, self.timeout_s, options)
         return found
 
 

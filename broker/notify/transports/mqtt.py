@@ -139,7 +139,7 @@ class MqttTransport(Transport):
 
 def _order(destination: Destination) -> _Order:
     endpoint = parse_mqtt(destination.uri)
-    version = _VERSIONS[destination.options.get("MQTT-Version", "mqtt5.0")]
+    version = _VERSIONS.get(destination.options.get("MQTT-Version", ""), MQTTProtocolVersion.MQTTv5)
     account = Account(endpoint.is_tls, endpoint.host, endpoint.port, endpoint.user, endpoint.password, version)
     qos = int(destination.options.get("MQTT-QoS", "0"))
     head = b'{"metadata":' + orjson.dumps(dict(destination.headers)) + b',"body":'

@@ -10,7 +10,6 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -99,15 +98,10 @@ class MqttConnection:
     async def open(self) -> None:
         """Connects; OSError says why not."""
         account = self.account
-        connected = await self._outside.connect(account.host, account.port)
+        self._attach(await self._outside.connect(account.host, account.port, is_tls=account.is_tls))
         try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if account.is_tls:
-                connected = await self._secured(connected)
-            self._attach(connected)
             await self._accepted
         except BaseException:
-            connected.close()
             self._lose("given up")
             raise
 
@@ -173,31 +167,6 @@ class MqttConnection:
         client.on_socket_close = self._detach
         client.on_socket_register_write = self._want_write
         return client
-
-    async def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
-        """TLS on a connection, without blocking."""
-        secured = self._outside.tls.wrap_socket(plain, server_hostname=self.account.host, do_handshake_on_connect=False)
-        try:
-            while True:
-                try:
-                    secured.do_handshake()
-                except ssl.SSLWantReadError:
-                    await self._ready(secured, self._loop.add_reader, self._loop.remove_reader)
-                except ssl.SSLWantWriteError:
-                    await self._ready(secured, self._loop.add_writer, self._loop.remove_writer)
-                else:
-                    return secured
-        except BaseException:
-            secured.close()
-            raise
-
-    async def _ready(self, waiting: socket.socket, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
-        ready = asyncio.Event()
-        add(waiting.fileno(), ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(waiting.fileno())
 
     def _attach(self, connected: socket.socket) -> None:
         self._socket, self._descriptor = connected, connected.fileno()
