@@ -7,11 +7,12 @@ Held as sent, with keys for names; what only the broker writes (counters, status
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from ngsi import projection
+from ngsi import endpoint_secrets, projection
 from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
 from ngsi.context import Context
+from ngsi.endpoint_uri import parse_mqtt, without_password
 from ngsi.errors import BadRequestData
 from ngsi.names import show
 
@@ -21,11 +22,9 @@ STREAM_URI = "stream:"
 """The endpoint of a subscription that is only followed by streams: nothing is sent anywhere."""
 
 _SCHEMES = ("http", "https", "mqtt", "mqtts")
-_NOT_IN_TOPICS = frozenset("+#\x00")
 _MQTT_VALUES = {"MQTT-Version": ("mqtt3.1.1", "mqtt5.0"), "MQTT-QoS": ("0", "1", "2")}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_PASSWORD = re.compile(r"((?:://|^)[^/?#@:]*):[^/?#]*@")
 _HEADERS_OF_THE_CONNECTION = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade"})
 
 
@@ -42,12 +41,17 @@ def read_parameters(value: object, context: Context) -> dict[str, Any]:
 
 
 def show_parameters(parameters: dict[str, Any], context: Context) -> dict[str, Any]:
-    """The member `notification` as clients read it: names of their context."""
-    shown = dict(parameters)
+    """The member `notification` as clients read it: names of their context, and nothing that may be a credential."""
+    shown = {**parameters, "endpoint": endpoint_secrets.shown(parameters["endpoint"])}
     for member in ("attributes", "pick", "omit"):
         if member in shown:
             shown[member] = projection.texts(projection.restored(shown[member]), context)
     return shown
+
+
+def keep_hidden(parameters: dict[str, Any], former: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that take the place of former ones, with the credentials that a client could not read."""
+    return {**parameters, "endpoint": endpoint_secrets.keep_hidden(parameters["endpoint"], former["endpoint"])}
 
 
 def _check_projection(parameters: dict[str, Any]) -> None:
@@ -119,22 +123,11 @@ def _uri(value: object) -> str:
             f"host, such as http://example.org:8080/notify, or {STREAM_URI} for streams only"
         )
     if parts.scheme.startswith("mqtt"):
-        _require_topic(uri, parts.path)
+        try:
+            parse_mqtt(uri)
+        except ValueError as exc:
+            raise BadRequestData(f"notification.endpoint.uri: {exc}") from exc
     return uri
-
-
-def _require_topic(uri: str, path: str) -> None:
-    topic = unquote(path[1:])
-    if not topic or "#" in uri or not _NOT_IN_TOPICS.isdisjoint(topic):
-        raise BadRequestData(
-            "notification.endpoint.uri: the path of an MQTT address is the topic to publish to, without '+' and '#', "
-            "such as mqtt://example.org:1883/campus/alerts"
-        )
-
-
-def without_password(uri: str) -> str:
-    """An address as it may be shown and logged."""
-    return _PASSWORD.sub(r"\1:***@", uri, count=1)
 
 
 def _pairs(member: str) -> Callable[[object], list[dict[str, str]]]:

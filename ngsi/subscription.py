@@ -1,14 +1,18 @@
 """Subscriptions: checked, held with keys for names, shown in the names of the reader (clauses 5.2.12, 5.8.1 to 5.8.4).
 
 Document of the collection `subscriptions`:
-{_id, subscription: {the client's members, names as keys}, context: URL | object | array, contextUrl?, createdAt,
- modifiedAt, delivery?: {timesSent, timesFailed, lastNotification, lastSuccess, lastFailure, state, …}}
-`contextUrl` is the broker's own URL of a context that is an object or an array.
-It is written as a whole (insert, replace); only the notifier writes `delivery`, by update operators.
+{_id, subscription: {the client's members, names as keys}, context: URL | object | array, contextUrl?, readWith?: {q?,
+ csf?: URL | object | array}, createdAt, modifiedAt, delivery?: {timesSent, timesFailed, lastNotification, lastSuccess,
+ lastFailure, state, …}}
+`contextUrl` is the broker's own URL of a context that is an object or an array. `readWith` has the @context of a text
+that was given later, under another @context than `context`, see `context_of`.
+It is inserted as a whole. An update sets `subscription`, `modifiedAt` and what belongs to the @context; the notifier
+alone writes `delivery`. Whoever sees `modifiedAt` change has an update of the subscription before him, else counters.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from ngsi import pattern, selection
@@ -16,10 +20,11 @@ from ngsi import subscription_filters as filters
 from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
 from ngsi.context import Context, ContextSource
 from ngsi.datetimes import parse as moment
-from ngsi.datetimes import require_datetime
+from ngsi.datetimes import require_datetime, system_text
 from ngsi.errors import BadRequestData
 from ngsi.names import require_uri, show
-from ngsi.notification_parameters import read_parameters, show_parameters
+from ngsi.notification_parameters import keep_hidden, read_parameters, show_parameters
+from ngsi.vocabulary import NULL
 
 TRIGGERS = (
     "entityCreated",
@@ -31,6 +36,8 @@ TRIGGERS = (
 )
 DEFAULT_TRIGGERS = ["attributeCreated", "attributeUpdated"]
 
+_TEXTS_WITH_NAMES = ("q", "csf")
+_NAME_LISTS = ("expandValues", "jsonKeys")
 _COUNTERS = ("timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure")
 
 
@@ -66,10 +73,51 @@ def parse(body: dict[str, Any], context: Context, now: str) -> Subscription:
     members |= {member: read(body[member], context) for member, read in _MEMBERS.items() if member in body}
     _check_combinations(members)
     filters.condition(members, context)
-    if "expiresAt" in members and moment(members["expiresAt"]) <= moment(now):
-        raise BadRequestData(f"expiresAt {show(members['expiresAt'])} is in the past")
+    _check_expiry(members, now)
     subscription_id = body.get("id", body.get("@id"))
     return Subscription(None if subscription_id is None else require_uri(subscription_id, "Subscription id"), members)
+
+
+def updated(
+    document: Mapping[str, Any], fragment: dict[str, Any], context: Context, source: ContextSource, now: str
+) -> dict[str, Any]:
+    """The members of the stored document that a client's fragment changes, None for one that goes (clause 5.8.2).
+
+    `context` is that of the fragment, `source` where it comes from. Members of the subscription are replaced at the
+    first level only; null (or the NGSI-LD Null) removes one. Raises BadRequestData.
+    """
+    _check_fragment(document, fragment)
+    former = document["subscription"]
+    members = dict(former)
+    read_with = dict(document.get("readWith", {}))
+    for member in _MEMBERS.keys() & fragment.keys():
+        members.pop(member, None)
+        read_with.pop(member, None)
+        if not _is_null(fragment[member]):
+            members[member] = _MEMBERS[member](fragment[member], context)
+            if member in _TEXTS_WITH_NAMES and source != document["context"]:
+                read_with[member] = source
+    if "notification" in fragment:
+        members["notification"] = keep_hidden(members["notification"], former["notification"])
+    _check_combinations(members)
+    if "q" in fragment:
+        filters.condition(members, context)
+    if "expiresAt" in fragment:
+        _check_expiry(members, now)
+        if status(former, now) == "expired" and "isActive" not in fragment and "expiresAt" in members:
+            # A new term brings an expired subscription back, whether it had been paused before or not.
+            members.pop("isActive", None)
+    return {
+        "subscription": members,
+        "readWith": read_with or None,
+        "modifiedAt": max(now, _just_after(document["modifiedAt"])),
+    }
+
+
+def context_of(document: Mapping[str, Any], member: str) -> ContextSource:
+    """The @context to read the text of a member (`q`, `csf`) of a stored document with."""
+    source: ContextSource = document.get("readWith", {}).get(member, document["context"])
+    return source
 
 
 def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool = False) -> dict[str, Any]:
@@ -84,6 +132,7 @@ def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool
         shown["watchedAttributes"] = [context.compact(key) for key in members["watchedAttributes"]]
     if "geoQ" in members:
         shown["geoQ"] = filters.show_geo_query(members["geoQ"], context)
+    shown |= {member: filters.show_names(members[member], context) for member in _NAME_LISTS if member in members}
     if "timeInterval" not in members:
         shown.setdefault("notificationTrigger", DEFAULT_TRIGGERS)
     context_url = stored.get("contextUrl", stored["context"])
@@ -108,6 +157,31 @@ def _delivery(delivery: Mapping[str, Any]) -> dict[str, Any]:
     if "state" in delivery:
         shown["status"] = delivery["state"]
     return shown
+
+
+def _check_fragment(document: Mapping[str, Any], fragment: dict[str, Any]) -> None:
+    for name in ("id", "@id"):
+        if name in fragment and fragment[name] != document["_id"]:
+            raise BadRequestData(f"The id of a subscription stays as it is; {show(fragment[name])} is another one")
+    for name in ("type", "@type"):
+        if name in fragment and fragment[name] != "Subscription":
+            raise BadRequestData(f'{name} {show(fragment[name])} must be "Subscription"')
+    if "notification" in fragment and _is_null(fragment["notification"]):
+        raise BadRequestData("A subscription cannot do without notification; give it a new one, or leave it out")
+
+
+def _is_null(value: object) -> bool:
+    return value is None or value == NULL
+
+
+def _just_after(timestamp: str) -> str:
+    """Each update gets a time of its own, so that it can be told whether there was one."""
+    return system_text(moment(timestamp) + timedelta(milliseconds=1))
+
+
+def _check_expiry(members: Mapping[str, Any], now: str) -> None:
+    if "expiresAt" in members and moment(members["expiresAt"]) <= moment(now):
+        raise BadRequestData(f"expiresAt {show(members['expiresAt'])} is in the past")
 
 
 def _check_combinations(members: Mapping[str, Any]) -> None:
@@ -193,8 +267,8 @@ _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
     "temporalQ": filters.read_temporal_query,
     "lang": filters.read_languages,
     "datasetId": filters.read_datasets,
-    "expandValues": filters.read_expand_values,
-    "jsonKeys": filters.read_json_keys,
+    "expandValues": lambda value, context: filters.read_names(value, "expandValues", context),
+    "jsonKeys": lambda value, context: filters.read_names(value, "jsonKeys", context),
     "isActive": _boolean("isActive"),
     "expiresAt": _datetime,
     "localOnly": _boolean("localOnly"),

@@ -2,19 +2,20 @@
 
 | member                 | held as                                                | compiled by                    |
 | q                      | the text of the client                                 | `condition`                    |
+| expandValues           | array of IRIs                                          | `condition`                    |
+| jsonKeys               | array of IRIs                                          | nobody: brackets are raw keys  |
 | csf                    | the text of the client                                 | `ngsi.query.parse`             |
 | geoQ                   | as sent, its geoproperty as IRI: any @context reads it | `ngsi.geo_query.parse`         |
 | scopeQ                 | the text of the client                                 | `ngsi.scope_query.parse`       |
 | lang                   | the text of the client                                 | `ngsi.language.parse`          |
 | datasetId              | array of URIs and "@none"                              |                                |
-| expandValues, jsonKeys | the text of the client: names separated by commas      | `names`                        |
 | ngsildConformance      | the text of the client                                 | `conformance.require_version`  |
 | temporalQ              | as sent; it concerns registrations, never entities     |                                |
 
-Texts are read with the @context of the subscription, `context` in its document.
+q and csf are read with the @context that `ngsi.subscription.context_of` names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ngsi import conformance, geo_query, language, query, scope_query
@@ -30,13 +31,13 @@ def condition(members: Mapping[str, Any], context: Context) -> Node | None:
     """The `q` of a subscription's members as a tree, None without one. Raises BadRequestData."""
     if "q" not in members:
         return None
-    expanded = frozenset(names(members.get("expandValues", "")))
+    expanded = frozenset(members.get("expandValues", ()))
     return query.parse(query.decoded(members["q"]), context, expand_values=expanded)
 
 
-def names(listed: str) -> list[str]:
-    """The names in the text of an expandValues or jsonKeys."""
-    return [name.strip() for name in listed.split(",")] if listed else []
+def show_names(held: Sequence[str], context: Context) -> str:
+    """An expandValues or jsonKeys in the names of the reader."""
+    return ",".join(context.compact(context.expand(name)) for name in held)
 
 
 def read_text(value: object, context: Context) -> str:
@@ -91,14 +92,10 @@ def read_datasets(value: object, context: Context) -> list[str]:
     ]
 
 
-def read_expand_values(value: object, context: Context) -> str:
-    """expandValues."""
-    return _names(value, "expandValues")
-
-
-def read_json_keys(value: object, context: Context) -> str:
-    """jsonKeys."""
-    return _names(value, "jsonKeys")
+def read_names(value: object, what: str, context: Context) -> list[str]:
+    """expandValues and jsonKeys: names separated by commas."""
+    listed = require_text(value, what).split(",")
+    return [iri(context.expand(require_name(name.strip(), f"{what}: item"))) for name in listed]
 
 
 def read_temporal_query(value: object, context: Context) -> dict[str, Any]:
@@ -110,10 +107,3 @@ def read_conformance(value: object, context: Context) -> str:
     """ngsildConformance."""
     conformance.require_version(value, "ngsildConformance")
     return str(value)
-
-
-def _names(value: object, what: str) -> str:
-    text = require_text(value, what)
-    for name in names(text):
-        require_name(name, f"{what}: item")
-    return text

@@ -2,29 +2,21 @@
 
 from typing import Any
 
+from broker.api.openapi_subscriptions import SUBSCRIPTION_SCHEMAS
+from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, SELECTOR, TEXTS, URI, Schema, describe
 from ngsi.vocabulary import VALUE_MEMBER
 
-Schema = dict[str, Any]
-
-_URI: Schema = {"type": "string", "format": "uri"}
-_MOMENT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-03-01T08:30:00Z"]}
-_TEXTS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
-_CONTEXT: Schema = {
-    "description": "With application/ld+json: a URL, an object of terms, or an array of both",
-    "type": ["string", "object", "array"],
-}
 _VALUES: dict[str, Schema] = {
     "Property": {"description": "Any JSON value but null", "type": ["string", "number", "boolean", "object", "array"]},
     "GeoProperty": {"$ref": "#/components/schemas/Geometry"},
-    "Relationship": {"oneOf": [_URI, {"type": "array", "items": _URI, "minItems": 1}]},
+    "Relationship": {"oneOf": [URI, {"type": "array", "items": URI, "minItems": 1}]},
     "LanguageProperty": {
         "type": "object",
         "description": "A text, or several, for each language tag of BCP 47; @none: without a language",
         "additionalProperties": {"type": ["string", "array"]},
         "examples": [{"fr": "Salle de lecture", "ar": "قاعة المطالعة"}],
     },
-    "VocabProperty": {"oneOf": [{"type": "string"}, _TEXTS], "description": "Terms of the @context"},
+    "VocabProperty": {"oneOf": [{"type": "string"}, TEXTS], "description": "Terms of the @context"},
     "JsonProperty": {"description": "Any JSON value; nothing in it is expanded"},
     "ListProperty": {"type": "array", "description": "Values whose order counts"},
     "ListRelationship": {
@@ -61,8 +53,8 @@ def _kind(kind: str) -> Schema:
         "properties": {
             "type": {"const": kind},
             member: _VALUES[kind],
-            "datasetId": _URI,
-            "observedAt": _MOMENT,
+            "datasetId": URI,
+            "observedAt": MOMENT,
             **({"unitCode": {"type": "string", "description": "UN/CEFACT code"}} if kind == "Property" else {}),
         },
         "additionalProperties": {"$ref": "#/components/schemas/Attribute"},
@@ -70,34 +62,20 @@ def _kind(kind: str) -> Schema:
     }
 
 
-def _object(description: str, properties: Schema, required: list[str], **more: Any) -> Schema:
-    return {"type": "object", "description": description, "properties": properties, "required": required, **more}
-
-
 _ENTITY_MEMBERS: Schema = {
-    "id": {**_URI, "examples": ["urn:ngsi-ld:Room:1"]},
-    "type": {"oneOf": [{"type": "string"}, _TEXTS], "description": "A type, or several"},
+    "id": {**URI, "examples": ["urn:ngsi-ld:Room:1"]},
+    "type": {"oneOf": [{"type": "string"}, TEXTS], "description": "A type, or several"},
     "scope": {
         "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
         "examples": ["/Campus/Library"],
     },
-    "expiresAt": _MOMENT,
-    "@context": _CONTEXT,
+    "expiresAt": MOMENT,
+    "@context": CONTEXT,
 }
 _ATTRIBUTES: Schema = {"additionalProperties": {"$ref": "#/components/schemas/Attribute"}}
-_SELECTOR = _object(
-    "Entities of a type, perhaps with this id or an id like that",
-    {
-        "type": {"type": "string"},
-        "id": {"oneOf": [_URI, {"type": "array", "items": _URI}]},
-        "idPattern": {"type": "string"},
-    },
-    ["type"],
-)
-
 SCHEMAS: dict[str, Schema] = {
     **{kind: _kind(kind) for kind in VALUE_MEMBER},
-    "Geometry": _object(
+    "Geometry": describe(
         "GeoJSON (RFC 7946) without GeometryCollection; longitude first",
         {
             "type": {"enum": ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]},
@@ -113,29 +91,29 @@ SCHEMAS: dict[str, Schema] = {
             {"title": "concise or simplified", "description": "The value alone, or an instance without its type"},
         ],
     },
-    "Entity": _object(
+    "Entity": describe(
         "An entity (clause 5.2.4); every other member is an attribute",
         _ENTITY_MEMBERS,
         ["id", "type"],
         **_ATTRIBUTES,
         examples=[ROOM, {"id": "urn:ngsi-ld:Room:2", "type": "Room", "temperature": 22.0}],
     ),
-    "EntityFragment": _object(
+    "EntityFragment": describe(
         "Attributes of an entity, and where the operation takes them its types and scopes",
         _ENTITY_MEMBERS,
         [],
         **_ATTRIBUTES,
         examples=[{"temperature": {"type": "Property", "value": 22.0}}],
     ),
-    "AttributeFragment": _object(
+    "AttributeFragment": describe(
         "One attribute, or the part of it that changes",
         {},
         [],
         examples=[{"type": "Property", "value": 22.0}],
     ),
-    "ShownEntity": _object(
+    "ShownEntity": describe(
         "An entity as asked for: in the form of `format`, with the members of `pick`, `omit` and `attrs`",
-        {"id": _URI, "type": {"type": ["string", "array"]}},
+        {"id": URI, "type": {"type": ["string", "array"]}},
         [],
         examples=[ROOM],
     ),
@@ -146,17 +124,17 @@ SCHEMAS: dict[str, Schema] = {
         "examples": [[ROOM]],
     },
     "ShownEntities": {"type": "array", "items": {"$ref": "#/components/schemas/ShownEntity"}, "examples": [[ROOM]]},
-    "Feature": _object(
+    "Feature": describe(
         "An entity in GeoJSON (clause 4.5.16)",
         {
-            "id": _URI,
+            "id": URI,
             "type": {"const": "Feature"},
             "geometry": {"type": ["object", "null"]},
             "properties": {"type": "object"},
         },
         ["type", "geometry", "properties"],
     ),
-    "FeatureCollection": _object(
+    "FeatureCollection": describe(
         "Entities in GeoJSON (clause 4.5.17)",
         {
             "type": {"const": "FeatureCollection"},
@@ -166,74 +144,31 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "IdList": {
         "type": "array",
-        "items": _URI,
+        "items": URI,
         "minItems": 1,
         "examples": [["urn:ngsi-ld:Room:1", "urn:ngsi-ld:Room:2"]],
     },
-    "Query": _object(
+    "Query": describe(
         "What a query by POST asks for (clause 5.2.23)",
         {
             "type": {"const": "Query"},
-            "entities": {"type": "array", "items": _SELECTOR, "minItems": 1},
-            "attrs": _TEXTS,
-            "pick": _TEXTS,
-            "omit": _TEXTS,
+            "entities": {"type": "array", "items": SELECTOR, "minItems": 1},
+            "attrs": TEXTS,
+            "pick": TEXTS,
+            "omit": TEXTS,
             "q": {"type": "string"},
             "scopeQ": {"type": "string"},
             "geoQ": {"type": "object"},
             "lang": {"type": "string"},
-            "@context": _CONTEXT,
+            "@context": CONTEXT,
         },
         ["type"],
         examples=[{"type": "Query", "entities": [{"type": "Room"}], "q": "temperature>25"}],
     ),
-    "Subscription": _object(
-        "A wish to be told of changes (clause 5.2.12)",
-        {
-            "id": _URI,
-            "type": {"const": "Subscription"},
-            "entities": {"type": "array", "items": _SELECTOR, "minItems": 1},
-            "watchedAttributes": _TEXTS,
-            "q": {"type": "string"},
-            "notification": _object(
-                "Where to, and what",
-                {
-                    "attributes": _TEXTS,
-                    "format": {"enum": ["normalized", "concise", "simplified", "keyValues"]},
-                    "endpoint": _object(
-                        "The receiver",
-                        {
-                            "uri": _URI,
-                            "accept": {"enum": ["application/json", "application/ld+json", "application/geo+json"]},
-                        },
-                        ["uri"],
-                    ),
-                },
-                ["endpoint"],
-            ),
-            "expiresAt": _MOMENT,
-            "@context": _CONTEXT,
-        },
-        ["type", "notification"],
-        examples=[
-            {
-                "type": "Subscription",
-                "entities": [{"type": "Room"}],
-                "watchedAttributes": ["temperature"],
-                "q": "temperature>25",
-                "notification": {"endpoint": {"uri": "http://127.0.0.1:3000/notify", "accept": "application/json"}},
-            }
-        ],
-    ),
-    "ShownSubscription": _object(
-        "A subscription with its `status` and what became of its notifications",
-        {"id": _URI, "type": {"const": "Subscription"}, "status": {"enum": ["active", "paused", "expired"]}},
-        ["id", "type", "notification"],
-    ),
-    "ShownSubscriptions": {"type": "array", "items": {"$ref": "#/components/schemas/ShownSubscription"}},
-    "LdContext": _object(
+    **SUBSCRIPTION_SCHEMAS,
+    "LdContext": describe(
         "A JSON-LD document",
-        {"@context": _CONTEXT},
+        {"@context": CONTEXT},
         ["@context"],
         examples=[{"@context": {"temperature": "https://city.example/terms#temperature"}}],
     ),
@@ -248,53 +183,53 @@ SCHEMAS: dict[str, Schema] = {
     },
     "EntityTypes": {
         "oneOf": [
-            _object("The names of the types", {"typeList": _NAMES}, ["id", "type", "typeList"]),
-            {"type": "array", "items": _object("A type", {"attributeNames": _NAMES}, ["id", "type", "typeName"])},
+            describe("The names of the types", {"typeList": NAMES}, ["id", "type", "typeList"]),
+            {"type": "array", "items": describe("A type", {"attributeNames": NAMES}, ["id", "type", "typeName"])},
         ],
         "description": "EntityTypeList, with details=true an array of EntityType (clauses 5.2.24 and 5.2.25)",
     },
-    "EntityTypeInfo": _object(
+    "EntityTypeInfo": describe(
         "A type (clause 5.2.26)",
         {"entityCount": {"type": "integer"}, "attributeDetails": {"type": "array", "items": {"type": "object"}}},
         ["id", "type", "typeName", "entityCount", "attributeDetails"],
     ),
     "Attributes": {
         "oneOf": [
-            _object("The names of the attributes", {"attributeList": _NAMES}, ["id", "type", "attributeList"]),
-            {"type": "array", "items": _object("An attribute", {"typeNames": _NAMES}, ["id", "type", "attributeName"])},
+            describe("The names of the attributes", {"attributeList": NAMES}, ["id", "type", "attributeList"]),
+            {"type": "array", "items": describe("An attribute", {"typeNames": NAMES}, ["id", "type", "attributeName"])},
         ],
         "description": "AttributeList, with details=true an array of Attribute (clauses 5.2.27 and 5.2.28)",
     },
-    "AttributeInfo": _object(
+    "AttributeInfo": describe(
         "An attribute (clause 5.2.28)",
-        {"attributeCount": {"type": "integer"}, "attributeTypes": _NAMES, "typeNames": _NAMES},
+        {"attributeCount": {"type": "integer"}, "attributeTypes": NAMES, "typeNames": NAMES},
         ["id", "type", "attributeName", "attributeCount", "attributeTypes", "typeNames"],
     ),
-    "ContextSourceIdentity": _object(
+    "ContextSourceIdentity": describe(
         "Who this broker is (clause 5.2.40)",
         {
-            "id": _URI,
+            "id": URI,
             "type": {"const": "ContextSourceIdentity"},
             "contextSourceAlias": {"type": "string", "description": "Its name in Via headers, for the tenant given"},
             "contextSourceUptime": {"type": "string", "format": "duration", "examples": ["PT86400S"]},
-            "contextSourceTimeAt": _MOMENT,
+            "contextSourceTimeAt": MOMENT,
         },
         ["id", "type", "contextSourceAlias", "contextSourceUptime", "contextSourceTimeAt"],
     ),
     "Tenants": {
         "type": "array",
-        "items": _object(
-            "A tenant", {"name": {"type": "string"}, "createdAt": _MOMENT, "leaving": {"const": True}}, ["name"]
+        "items": describe(
+            "A tenant", {"name": {"type": "string"}, "createdAt": MOMENT, "leaving": {"const": True}}, ["name"]
         ),
         "examples": [[{"name": "settat", "createdAt": "2026-03-01T08:30:00.000Z"}]],
     },
-    "UpdateResult": _object(
+    "UpdateResult": describe(
         "Which attributes were written (clause 5.2.18); names are full IRIs",
         {
             "updated": {"type": "array", "items": {"type": "string"}},
             "notUpdated": {
                 "type": "array",
-                "items": _object(
+                "items": describe(
                     "An attribute and why not",
                     {"attributeName": {"type": "string"}, "reason": {"type": "string"}},
                     ["attributeName", "reason"],
@@ -303,13 +238,13 @@ SCHEMAS: dict[str, Schema] = {
         },
         ["updated", "notUpdated"],
     ),
-    "BatchOperationResult": _object(
+    "BatchOperationResult": describe(
         "Which entities were written, and what was wrong with the others (clause 5.2.16)",
         {
             "success": {"type": "array", "items": {"type": "string"}},
             "errors": {
                 "type": "array",
-                "items": _object(
+                "items": describe(
                     "An entity and what was wrong with it",
                     {"entityId": {"type": "string"}, "error": {"$ref": "#/components/schemas/ProblemDetails"}},
                     ["entityId", "error"],
@@ -318,10 +253,10 @@ SCHEMAS: dict[str, Schema] = {
         },
         ["success", "errors"],
     ),
-    "ProblemDetails": _object(
+    "ProblemDetails": describe(
         "An error (RFC 7807, clause 5.5.3); `detail` names the input, the rule and the way out",
         {
-            "type": {**_URI, "description": "An error type of clause 5.5.2"},
+            "type": {**URI, "description": "An error type of clause 5.5.2"},
             "title": {"type": "string"},
             "detail": {"type": "string"},
             "status": {"type": "integer"},

@@ -6,11 +6,15 @@ from uuid import uuid4
 from broker.api.answers import NO_CONTENT, created, paging_headers, preference_applied, preferred, with_context
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import options, page
-from broker.api.routing import Operation, Resource, not_offered
+from broker.api.routing import Operation, Resource
+from broker.errors import WriteConflict
 from ngsi import subscription
+from ngsi.context import ContextSource
 from ngsi.context_source import absolute
 from ngsi.errors import AlreadyExists, InvalidRequest, ResourceNotFound
 from ngsi.names import require_uri, show
+
+_UPDATE_ATTEMPTS = 5
 
 
 async def create_subscription(request: Request) -> Answer:
@@ -31,13 +35,42 @@ async def create_subscription(request: Request) -> Answer:
     # Notifications go to others, for whom an address that is relative to this broker means nothing.
     document = new.document(subscription_id, absolute(request.context.source, request.address("")), now)
     if request.context.url is None and own_context is None:
-        # Notifications in application/json name one URL: the broker's own, which serves the @context of the request.
-        document["contextUrl"] = request.address(
-            await request.services.context_supply.offer(request.context.source, request.tenant_name)
-        )
+        document["contextUrl"] = await _offered(request, request.context.source)
     if not await request.tenant.subscriptions.insert(document):
         raise AlreadyExists(f"Subscription {subscription_id} exists already; delete it first")
     return created("subscriptions", subscription_id)
+
+
+async def update_subscription(request: Request) -> Answer:
+    """Change a subscription: the members of the body take the place of those there are, null removes one.
+
+    `notification` is replaced as a whole; what was counted stays. An `expiresAt` in the future makes an expired
+    subscription active again, `isActive` pauses and resumes it: nothing of what happens during the pause is told.
+    """
+    known = _subscription_id(request)
+    fragment = request.read_body()
+    if not isinstance(fragment, dict):
+        raise InvalidRequest(f"A subscription fragment is a JSON object; this body is {show(fragment)}")
+    store = request.tenant.subscriptions
+    source = absolute(request.context.source, request.address(""))
+    for _ in range(_UPDATE_ATTEMPTS):
+        found = await store.get(known)
+        if found is None:
+            raise _unknown(known)
+        changes = subscription.updated(found, fragment, request.context, source, request.services.clock())
+        own_context = changes["subscription"].get("jsonldContext")
+        if own_context is not None:
+            request.services.contexts.get(own_context, request.tenant_name)
+        elif not isinstance(found["context"], str) and "contextUrl" not in found:
+            changes["contextUrl"] = await _offered(request, found["context"])
+        if await store.update(known, changes, if_modified_at=found["modifiedAt"]):
+            return NO_CONTENT
+    raise WriteConflict(f"Subscription {known} is being changed by many at this moment; send the request again")
+
+
+async def _offered(request: Request, source: ContextSource) -> str:
+    """The broker's own URL of an @context without one: notifications in application/json name one URL."""
+    return request.address(await request.services.context_supply.offer(source, request.tenant_name))
 
 
 async def list_subscriptions(request: Request) -> Answer:
@@ -121,7 +154,14 @@ RESOURCES = [
                 parameters=_LOCAL | {"options"},
                 answers={200: "The subscription", 404: "No such subscription"},
             ),
-            "PATCH": Operation("updateSubscription", "5.8.2", not_offered, parameters=_LOCAL),
+            "PATCH": Operation(
+                "updateSubscription",
+                "5.8.2",
+                update_subscription,
+                parameters=_LOCAL,
+                body="SubscriptionFragment",
+                answers={204: "Changed", 404: "No such subscription"},
+            ),
             "DELETE": Operation(
                 "deleteSubscription",
                 "5.8.5",

@@ -150,6 +150,13 @@ class DocumentStore(ABC):
         """The document, None if there is none."""
 
     @abstractmethod
+    async def update(self, document_id: str, members: Mapping[str, Any], *, if_modified_at: str) -> bool:
+        """Sets top-level members durably (None removes one), if the document's `modifiedAt` is still that one.
+
+        False if it is not, or the document is gone. Other members stay as they are at that moment.
+        """
+
+    @abstractmethod
     async def list(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         """A page of the documents in the order of their ids."""
 

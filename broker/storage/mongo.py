@@ -200,6 +200,17 @@ class MongoDocumentStore(DocumentStore):
         with translated():
             return await self._collection.find_one({"_id": document_id})
 
+    async def update(self, document_id: str, members: Mapping[str, Any], *, if_modified_at: str) -> bool:
+        """See DocumentStore."""
+        if self._guard is not None:
+            await self._guard()
+        changes = {"$set": {name: value for name, value in members.items() if value is not None}}
+        if removed := [name for name, value in members.items() if value is None]:
+            changes["$unset"] = dict.fromkeys(removed, "")
+        with translated():
+            done = await self._collection.update_one({"_id": document_id, "modifiedAt": if_modified_at}, changes)
+        return done.matched_count == 1
+
     async def list(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         """See DocumentStore."""
         with translated():

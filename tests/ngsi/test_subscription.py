@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from ngsi import selection, subscription
 from ngsi.context import CORE, Context
 from ngsi.errors import BadRequestData
-from ngsi.vocabulary import CORE_CONTEXT_URL
+from ngsi.vocabulary import CORE_CONTEXT_URL, NULL
 
 NOW = "2026-03-01T08:00:00.000Z"
 URI = "http://pilot.example:8080/notify"
@@ -186,8 +187,8 @@ def test_what_was_sent_is_shown_again_with_nothing_added_but_what_the_table_allo
                 "accept": "application/ld+json",
                 "timeout": 1500,
                 "cooldown": 2000,
-                "receiverInfo": [{"key": "X-Pilot", "value": "campus"}],
-                "notifierInfo": [{"key": "anything", "value": "goes"}],
+                "receiverInfo": [{"key": "Prefer", "value": "body=json"}],
+                "notifierInfo": [{"key": "MQTT-QoS", "value": "1"}],
             },
         },
     }
@@ -241,6 +242,129 @@ def test_names_are_those_of_the_reader() -> None:
 )
 def test_status(members: dict[str, Any], at: str, status: str) -> None:
     assert subscription.render(stored(body(**members)), CORE, at)["status"] == status
+
+
+UPDATED = "2026-03-01T08:00:05.000Z"
+
+
+def updated(document: dict[str, Any], now: str = UPDATED, context: Context = CORE, **fragment: Any) -> dict[str, Any]:
+    """The stored document after an update."""
+    changes = subscription.updated(document, fragment, context, context.source, now)
+    return {member: value for member, value in (document | changes).items() if value is not None}
+
+
+@pytest.mark.clause("5.8.2")
+def test_an_update_replaces_the_members_it_names_and_leaves_the_others() -> None:
+    document = stored(
+        body(q="a>1", description="old", throttling=5, notification={"endpoint": {"uri": URI}, "pick": ["a"]})
+    )
+    document["delivery"] = {"timesSent": 2}
+    changed = updated(document, description="new", throttling=None, lang=NULL, notification={"endpoint": {"uri": URI}})
+    shown = subscription.render(changed, CORE, NOW, sysattrs=True)
+    assert (shown["q"], shown["description"], "throttling" in shown) == ("a>1", "new", False)
+    assert shown["notification"] == {"endpoint": {"uri": URI}, "timesSent": 2}
+    assert (shown["createdAt"], shown["modifiedAt"]) == (NOW, UPDATED)
+
+
+@pytest.mark.clause("5.8.2")
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        {"type": None},
+        {"type": "Other"},
+        {"id": "urn:s:2"},
+        {"id": None},
+        {"notification": None},
+        {"notification": NULL},
+        {"notification": {"format": "keyValues"}},
+        {"notification": {"endpoint": None}},
+        {"entities": None},
+        {"timeInterval": 5, "throttling": 3},
+        {"throttling": 0},
+        {"q": "a=="},
+        {"expiresAt": "2020-01-01T00:00:00Z"},
+        {"localOnly": False, "entities": [{"type": "*"}]},
+    ],
+)
+def test_an_update_that_would_break_a_rule_is_refused(fragment: dict[str, Any]) -> None:
+    document = stored(body())
+    before = deepcopy(document)
+    with pytest.raises(BadRequestData):
+        updated(document, **fragment)
+    assert document == before
+
+
+def test_a_combination_is_refused_whichever_part_comes_later() -> None:
+    with pytest.raises(BadRequestData, match="timeInterval and watchedAttributes"):
+        updated(stored(body(watchedAttributes=["a"])), timeInterval=5)
+    assert (
+        "watchedAttributes"
+        not in updated(stored(body(watchedAttributes=["a"])), timeInterval=5, watchedAttributes=None)["subscription"]
+    )
+
+
+EXPIRED, FUTURE = "2026-03-01T08:00:01Z", "2030-01-01T00:00:00Z"
+
+
+@pytest.mark.clause("5.8.2")
+@pytest.mark.parametrize(
+    ("before", "fragment", "after"),
+    [
+        ({"isActive": False}, {"isActive": True}, "active"),
+        ({"isActive": False}, {"isActive": None}, "active"),
+        ({"expiresAt": EXPIRED}, {"isActive": True}, "expired"),
+        ({"isActive": False}, {"isActive": True, "expiresAt": FUTURE}, "active"),
+        ({"expiresAt": EXPIRED}, {"isActive": True, "expiresAt": FUTURE}, "active"),
+        ({}, {"isActive": False}, "paused"),
+        ({"expiresAt": EXPIRED}, {"isActive": False}, "expired"),
+        ({}, {"isActive": False, "expiresAt": FUTURE}, "paused"),
+        ({"expiresAt": EXPIRED}, {"expiresAt": FUTURE}, "active"),
+        ({"expiresAt": EXPIRED, "isActive": False}, {"expiresAt": FUTURE}, "active"),
+        ({"isActive": False}, {"expiresAt": FUTURE}, "paused"),
+        ({}, {"expiresAt": FUTURE}, "active"),
+        ({"expiresAt": EXPIRED}, {"expiresAt": None}, "active"),
+        ({"expiresAt": EXPIRED}, {"description": "x"}, "expired"),
+    ],
+)
+def test_status_after_an_update(before: dict[str, Any], fragment: dict[str, Any], after: str) -> None:
+    changed = updated(stored(body(**before)), **fragment)
+    assert subscription.render(changed, CORE, UPDATED)["status"] == after
+
+
+def test_each_update_has_a_time_of_its_own() -> None:
+    once = updated(stored(body()), NOW, description="a")
+    assert NOW < once["modifiedAt"] < updated(once, NOW, description="b")["modifiedAt"]
+
+
+def test_a_query_is_read_with_the_context_that_it_came_with() -> None:
+    document = updated(stored(body(q="co2>1"), CAMPUS, CAMPUS_URL), description="a")
+    assert subscription.context_of(document, "q") == CAMPUS_URL
+    document = updated(document, q="co2>2")
+    assert subscription.context_of(document, "q") == CORE_CONTEXT_URL
+    assert (document["context"], subscription.context_of(document, "csf")) == (CAMPUS_URL, CAMPUS_URL)
+    assert "readWith" not in updated(document, context=CAMPUS, q="co2>3")
+    assert "readWith" not in updated(document, q=None)
+
+
+def test_credentials_are_never_shown_and_stay_when_what_was_shown_comes_back() -> None:
+    endpoint = {
+        "uri": "mqtts://medina:sesame@mqtt.example/campus",
+        "receiverInfo": [
+            {"key": "Authorization", "value": "Bearer sesame"},
+            {"key": "X-Api-Key", "value": "sesame"},
+            {"key": "Prefer", "value": "body=json"},
+        ],
+        "notifierInfo": [{"key": "Token", "value": "sesame"}, {"key": "MQTT-QoS", "value": "1"}],
+    }
+    document = stored(body(notification={"endpoint": endpoint}))
+    shown = subscription.render(document, CORE, NOW)["notification"]
+    assert "sesame" not in repr(shown)
+    assert [pair["value"] for pair in shown["endpoint"]["receiverInfo"]] == ["***", "***", "body=json"]
+    assert shown["endpoint"]["uri"] == "mqtts://medina:***@mqtt.example/campus"
+    assert updated(document, notification=shown)["subscription"]["notification"]["endpoint"] == endpoint
+    shown["endpoint"]["receiverInfo"][0]["value"] = "Bearer other"
+    changed = updated(document, notification=shown)["subscription"]["notification"]["endpoint"]
+    assert [pair["value"] for pair in changed["receiverInfo"]] == ["Bearer other", "sesame", "body=json"]
 
 
 def test_counters_are_shown_after_the_first_attempt_and_never_as_zero() -> None:

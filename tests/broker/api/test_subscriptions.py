@@ -1,5 +1,6 @@
 """Subscriptions as resources; what they deliver is tested with the notifier."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -82,3 +83,84 @@ async def test_names_are_shown_in_the_context_of_the_reader(api: Api) -> None:
     assert (shown["entities"], shown["watchedAttributes"]) == ([{"type": "Zone"}], ["peopleCount"])
     _, _, plain = await api("GET", f"subscriptions/{body['id']}")
     assert plain["watchedAttributes"] != ["peopleCount"]
+
+
+async def shown(api: Api, subscription_id: str, **headers: str) -> dict[str, Any]:
+    status, _, found = await api("GET", f"subscriptions/{subscription_id}", **headers)
+    assert status == 200
+    return dict(found)
+
+
+@pytest.mark.clause("5.8.2")
+async def test_a_subscription_is_changed_in_the_members_that_are_sent(api: Api) -> None:
+    body = subscription(q="temperature>25", throttling=5, description="old")
+    await api("POST", "subscriptions", body)
+    path = f"subscriptions/{body['id']}"
+    fragment = {"type": "Subscription", "description": "new", "throttling": None, "isActive": False}
+    status, _, nothing = await api("PATCH", path, fragment, Content_Type="application/merge-patch+json")
+    assert (status, nothing) == (204, b"")
+    found = await shown(api, body["id"])
+    assert (found["description"], found["q"], found["status"]) == ("new", "temperature>25", "paused")
+    assert "throttling" not in found
+    assert (await api("PATCH", path, {"isActive": True}))[0] == 204
+    assert (await shown(api, body["id"]))["status"] == "active"
+
+
+@pytest.mark.clause("5.8.2")
+@pytest.mark.parametrize(
+    ("fragment", "status"),
+    [
+        ({"notification": {"format": "keyValues"}}, 400),
+        ({"notification": None}, 400),
+        ({"expiresAt": "2020-01-01T00:00:00Z"}, 400),
+        ({"id": "urn:ngsi-ld:Subscription:other"}, 400),
+        ({"jsonldContext": "https://nowhere.example/c.jsonld"}, 504),
+        ([], 400),
+    ],
+)
+async def test_a_wrong_change_is_refused_and_changes_nothing(api: Api, fragment: Any, status: int) -> None:
+    body = subscription()
+    await api("POST", "subscriptions", body)
+    before = await shown(api, f"{body['id']}?options=sysAttrs")
+    answered, _, problem = await api("PATCH", f"subscriptions/{body['id']}", fragment)
+    assert (answered, problem["status"]) == (status, status)
+    assert await shown(api, f"{body['id']}?options=sysAttrs") == before
+
+
+async def test_what_does_not_exist_cannot_be_changed(api: Api) -> None:
+    assert (await api("PATCH", "subscriptions/urn:ngsi-ld:Subscription:none", {"isActive": True}))[0] == 404
+    assert (await api("PATCH", "subscriptions/none", {"isActive": True}))[0] == 400
+
+
+async def test_changes_at_the_same_time_lose_nothing(api: Api) -> None:
+    body = subscription()
+    await api("POST", "subscriptions", body)
+    path = f"subscriptions/{body['id']}"
+    members: list[dict[str, Any]] = [{"description": "d"}, {"subscriptionName": "n"}, {"throttling": 3}, {"lang": "fr"}]
+    answers = await asyncio.gather(*(api("PATCH", path, member) for member in members))
+    assert [status for status, _, _ in answers] == [204] * 4
+    found = await shown(api, body["id"])
+    assert all(member.items() <= found.items() for member in members)
+
+
+async def test_a_change_under_another_context_leaves_that_of_the_subscription(api: Api) -> None:
+    link = f'<{CAMPUS}>; rel="http://www.w3.org/ns/json-ld#context"'
+    body = subscription(entities=[{"type": "Zone"}], watchedAttributes=["peopleCount"])
+    await api("POST", "subscriptions", body, Link=link)
+    await api("PATCH", f"subscriptions/{body['id']}", {"watchedAttributes": ["temperature"], "q": "temperature>1"})
+    found = await shown(api, body["id"], Link=link)
+    assert (found["entities"], found["jsonldContext"]) == ([{"type": "Zone"}], CAMPUS)
+    assert (await shown(api, body["id"]))["watchedAttributes"] == ["temperature"]
+
+
+async def test_the_context_of_notifications_can_be_given_later_and_taken_back(api: Api) -> None:
+    terms = {"peopleCount": "https://example.org/people"}
+    body = subscription(**{"@context": terms, "jsonldContext": CAMPUS})
+    sent = {"Content_Type": "application/ld+json"}
+    assert (await api("POST", "subscriptions", body, **sent))[0] == 201
+    assert (await shown(api, body["id"]))["jsonldContext"] == CAMPUS
+    assert (await api("PATCH", f"subscriptions/{body['id']}", {"jsonldContext": None}))[0] == 204
+    own = (await shown(api, body["id"]))["jsonldContext"]
+    assert (await api("GET", f"{own}"))[2]["@context"] == terms
+    assert (await api("PATCH", f"subscriptions/{body['id']}", {"jsonldContext": CAMPUS}))[0] == 204
+    assert (await shown(api, body["id"]))["jsonldContext"] == CAMPUS
