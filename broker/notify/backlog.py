@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from broker.errors import StorageUnavailable
+from broker.notify.lease import Lease
 from broker.storage.mongo_deliveries import MongoDeliveries, Row
 
 _PENDING_MAX = 5000
@@ -29,8 +30,9 @@ class Backlog:
     written; so memory stays bounded.
     """
 
-    def __init__(self, deliveries: MongoDeliveries) -> None:
+    def __init__(self, deliveries: MongoDeliveries, lease: Lease) -> None:
         self._deliveries = deliveries
+        self._lease = lease
         self._writes: dict[str, _Writes] = {}
         self._written = asyncio.Condition()
         self._arrived = asyncio.Event()
@@ -85,6 +87,7 @@ class Backlog:
 
     async def _until_written(self, tenant: str, put: list[Row], drop: list[str]) -> None:
         while True:
+            await self._lease.sure()
             try:
                 await self._deliveries.change(tenant, put, drop)
             except StorageUnavailable as exc:

@@ -9,6 +9,7 @@ from broker.notify import load, metrics
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
 from broker.notify.lane import Lane, Services
+from broker.notify.partitions import Share
 from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber
 
@@ -30,9 +31,10 @@ class Dispatcher:
     changes that are older than what the backlog has.
     """
 
-    def __init__(self, services: Services, settings: DeliverySettings) -> None:
+    def __init__(self, services: Services, settings: DeliverySettings, share: Share) -> None:
         self._services = services
         self._settings = settings
+        self._share = share
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._users: dict[str, int] = {}
@@ -120,7 +122,8 @@ class Dispatcher:
         """Counts the backlog now and then, for ever."""
         while True:
             try:
-                metrics.BACKLOG.set(sum((await self._services.deliveries.waiting()).values()))
+                waiting = await self._services.deliveries.waiting()
+                metrics.BACKLOG.set(sum(count for key, count in waiting.items() if self._share.serves(*key)))
             except StorageUnavailable as exc:
                 log.debug("backlog not counted", reason=exc.detail)
             await asyncio.sleep(every_s)
@@ -157,6 +160,7 @@ class Dispatcher:
                 in_flight_count=self._settings.in_flight_count,
                 queue_count=self._settings.queue_count,
                 queue_bytes=self._settings.queue_bytes,
+                lease=self._share.lease,
             )
         return endpoint
 

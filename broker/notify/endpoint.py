@@ -5,6 +5,7 @@ from collections import deque
 from typing import Protocol
 
 from broker.notify.delivery import Delivery
+from broker.notify.lease import Lease
 
 
 class Sender(Protocol):
@@ -18,11 +19,12 @@ class Endpoint:
     """Starts what is ready, first come first served, up to `in_flight_count` at the same time.
 
     `queue_count` and `queue_bytes` bound what may wait here; the lanes ask `has_room` first. Workers are tasks that end
-    when nothing is ready.
+    when nothing is ready. Nothing starts while the lease of this process may have run out.
     """
 
-    def __init__(self, uri: str, *, in_flight_count: int, queue_count: int, queue_bytes: int) -> None:
+    def __init__(self, uri: str, *, in_flight_count: int, queue_count: int, queue_bytes: int, lease: Lease) -> None:
         self.uri = uri
+        self._lease = lease
         self._in_flight_count = in_flight_count
         self._queue_count = queue_count
         self._queue_bytes = queue_bytes
@@ -77,6 +79,9 @@ class Endpoint:
 
     async def _work(self) -> None:
         while self._ready:
+            if not self._lease.is_sure:
+                await self._lease.sure()
+                continue
             sender, delivery = self._ready.popleft()
             if not delivery.is_withdrawn:
                 await sender.attempt(delivery)

@@ -22,4 +22,5 @@ SUBSCRIPTIONS = Gauge("medina_subscriptions", "Subscriptions in the index of the
 ENDPOINTS_WAITING = Gauge("medina_notifications_waiting", "Notifications waiting in memory or under way")
 LANES_STORED = Gauge("medina_subscriptions_delayed", "Subscriptions whose notifications go through the backlog")
 BACKLOG = Gauge("medina_backlog_notifications", "Notifications in the backlog, counted every few seconds")
+PARTITIONS = Gauge("medina_partitions_held", "Partitions of the subscriptions that this notifier serves, of 16")
 UNSETTLED = Gauge("medina_feed_unsettled_batches", "Batches of the feed that are not delivered or stored as a whole")

@@ -1,6 +1,7 @@
 """Follows the feed, finds the subscriptions of each change, sends the notifications and remembers how far it came."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from broker.notify.composer import Composer, State
 from broker.notify.delivery import Delivery
 from broker.notify.dispatcher import Dispatcher
 from broker.notify.matcher import Matcher
+from broker.notify.partitions import Share
 from broker.notify.progress import Progress, Ticket
 from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber, subscriber
@@ -43,7 +45,11 @@ class _Known:
 
 
 class Notifier:
-    """The work between feed and dispatcher. `run` is the one task that matches; no two changes are matched at once."""
+    """The work between feed and dispatcher, for one share of the subscriptions.
+
+    `run` is the one task that matches; no two changes are matched at once. `keep` stores the positions of partitions;
+    it gives False, or raises StorageUnavailable, when it did not.
+    """
 
     def __init__(
         self,
@@ -52,12 +58,16 @@ class Notifier:
         dispatcher: Dispatcher,
         contexts: SuppliedContexts,
         settings: DeliverySettings,
+        share: Share,
+        keep: Callable[[Mapping[int, Position]], Awaitable[bool]],
     ) -> None:
         self._feed = feed
         self._deliveries = deliveries
         self._dispatcher = dispatcher
         self._contexts = contexts
         self._settings = settings
+        self._share = share
+        self._keep = keep
         self._matcher = Matcher()
         self._known: dict[tuple[str, str], _Known] = {}
         self._subscribers: dict[tuple[str, str], Subscriber] = {}
@@ -73,7 +83,7 @@ class Notifier:
 
     async def start(self) -> None:
         """Opens the feed, then reads all subscriptions: none that is created from now on can be missed."""
-        await self._feed.open()
+        await self._feed.open(self._share.start)
         while True:
             try:
                 await self._load()
@@ -112,8 +122,13 @@ class Notifier:
     async def store_position(self) -> None:
         """Stores the position up to which everything is delivered or in `deliveries`."""
         reached = self._progress.reached()
-        if reached is not None and reached != self._stored and await self._feed.store(reached):
-            self._stored = reached
+        if reached is None or reached == self._stored:
+            return
+        try:
+            if await self._keep(self._share.advanced(reached)):
+                self._stored = reached
+        except StorageUnavailable as exc:
+            log.warning("position not stored", reason=exc.detail)
 
     async def keep_contexts(self) -> None:
         """Takes over @contexts that were loaded anew, and tries again those that could not be had; for ever."""
@@ -128,16 +143,18 @@ class Notifier:
 
     async def _load(self) -> None:
         for tenant, subscription in await self._deliveries.waiting():
-            self._dispatcher.expect_backlog(tenant, subscription)
+            if self._share.serves(tenant, subscription):
+                self._dispatcher.expect_backlog(tenant, subscription)
         async for tenant, document in self._deliveries.subscriptions():
-            await self._put(tenant, document, since=document["createdAt"])
+            if self._share.serves(tenant, str(document["_id"])):
+                await self._put(tenant, document, since=document["createdAt"])
 
     async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
         for number, event in enumerate(batch.events):
             try:
                 if event.collection == "entities":
                     self._match(event)
-                else:
+                elif self._share.serves(event.tenant, event.id):
                     self._send(ticket)
                     await self._subscription_event(event)
             except Exception:
@@ -153,12 +170,15 @@ class Notifier:
         if document is None:
             return
         evaluated_count = self._matcher.evaluated_count
+        is_uneven = self._share.is_uneven(event.token)
         states = unroll(event.id, entity(document), changes(document))
         for number, (state, change) in enumerate(states):
             matched = self._matcher.match(event.tenant, state, change)
             if matched:
                 told = State(state, change, f"{event.sequence}{number:04x}")
                 for criteria in matched:
+                    if is_uneven and not self._share.is_news(criteria.tenant, criteria.subscription, event.token):
+                        continue
                     self._composer.add(self._subscribers[criteria.tenant, criteria.subscription], told)
         metrics.CANDIDATES.inc(self._matcher.evaluated_count - evaluated_count)
 

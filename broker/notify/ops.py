@@ -8,8 +8,11 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
-def make_app(checks: Callable[[], Mapping[str, str | None]]) -> FastAPI:
-    """The operations app. `checks` gives, for each thing the notifier needs, why it cannot be used; None if it can."""
+def make_app(checks: Callable[[], Mapping[str, str | None]], partitions: Callable[[], list[int]]) -> FastAPI:
+    """The operations app. `checks` gives, for each thing the notifier needs, why it cannot be used; None if it can.
+
+    `partitions` gives the numbers of those that this notifier serves.
+    """
     app = FastAPI(title="Medina notifier", redoc_url=None)
 
     @app.get("/health")
@@ -23,7 +26,8 @@ def make_app(checks: Callable[[], Mapping[str, str | None]]) -> FastAPI:
         troubles = checks()
         is_ready = not any(troubles.values())
         response.status_code = 200 if is_ready else 503
-        return {"ready": is_ready, "checks": {name: trouble or "ok" for name, trouble in troubles.items()}}
+        shown = {name: trouble or "ok" for name, trouble in troubles.items()}
+        return {"ready": is_ready, "checks": shown, "partitions": partitions()}
 
     @app.get("/metrics")
     async def metrics() -> Response:

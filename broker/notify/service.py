@@ -16,13 +16,10 @@ from broker.context_fetch import web_of_contexts
 from broker.context_supply import ContextSupply, SuppliedContexts
 from broker.contexts import Contexts
 from broker.listening import listen
-from broker.notify.backlog import Backlog
-from broker.notify.bookkeeping import Bookkeeping
-from broker.notify.dispatcher import Dispatcher
-from broker.notify.lane import Services
-from broker.notify.notifier import Notifier
+from broker.notify import metrics
+from broker.notify.membership import Membership
 from broker.notify.ops import make_app, make_server
-from broker.notify.retry import RetryPolicy
+from broker.notify.pipeline import Pipeline, Surroundings, end, note_first_failure, running_pipeline
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
 from broker.notify.transports.outside import Outside
@@ -32,27 +29,51 @@ from broker.settings import Settings
 from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed, connect
-
-FINISH_WITHIN_S = 3.0
-_COUNT_BACKLOG_EVERY_S = 10.0
+from broker.storage.mongo_shares import MongoShares
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RunningNotifier:
-    """A notifier at work. `feed` and `notifier` tell how it does; `failure` is set when one of its tasks ends."""
+    """A notifier at work. `pipeline` is None while partitions change hands or all are with others.
 
-    feed: MongoFeed
-    notifier: Notifier
+    `failure` is set when one of its tasks ends.
+    """
+
+    membership: Membership
     failure: asyncio.Future[None]
+    pipeline: Pipeline | None = None
 
     def checks(self) -> Mapping[str, str | None]:
         """For /ready: what is needed, and why it cannot be used."""
+        roll, pipeline = self.membership.roll, self.pipeline
+        if roll is None:
+            return {"mongodb": "not reached yet", "subscriptions": "not read yet"}
+        if pipeline is None:
+            is_spare = bool(roll.partitions) and all(one.holder in roll.members for one in roll.partitions)
+            return {"mongodb": None, "subscriptions": None if is_spare else "partitions are changing hands"}
         return {
-            "mongodb": None if self.feed.connected else "the change stream is interrupted; it is tried again",
-            "subscriptions": None if self.notifier.is_following else "being read",
+            "mongodb": None if pipeline.feed.connected else "the change stream is interrupted; it is tried again",
+            "subscriptions": None if pipeline.notifier.is_following else "being read",
         }
+
+    def partitions(self) -> list[int]:
+        """The partitions of the subscriptions that are served here."""
+        return [] if self.pipeline is None else sorted(self.pipeline.share.partitions)
+
+    async def serve(self, surroundings: Surroundings) -> None:
+        """Works for the partitions that it holds, with a new pipeline whenever these change; for ever."""
+        while True:
+            share = await self.membership.share()
+            async with running_pipeline(surroundings, share) as pipeline:
+                self.pipeline = pipeline
+                metrics.PARTITIONS.set(len(share.partitions))
+                try:
+                    pipeline.is_lost = await _first(self.membership.until_disturbed(), pipeline.failure)
+                finally:
+                    self.pipeline = None
+                    metrics.PARTITIONS.set(0)
 
 
 async def run() -> None:
@@ -67,7 +88,7 @@ async def run() -> None:
     # the time (measured at 4,000 notifications/s).
     gc.set_threshold(20_000, 20, 50)
     async with running_notifier(settings, DeliverySettings()) as running:
-        server = make_server(make_app(running.checks))
+        server = make_server(make_app(running.checks, running.partitions))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         running.failure.add_done_callback(lambda _: stopping.set())
         await stopping.wait()
@@ -91,63 +112,41 @@ async def running_notifier(
         stack.push_async_callback(client.close)
         transport = transport or Transports(Outside(address_rule(settings.notify_addresses), delivery.ca_file))
         stack.push_async_callback(transport.close)
-        feed = MongoFeed(client, settings.database)
-        stack.push_async_callback(feed.close)
-        deliveries = MongoDeliveries(client, settings.database)
-        backlog, bookkeeping = Backlog(deliveries), Bookkeeping(deliveries)
-        policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
-        dispatcher = Dispatcher(Services(transport, backlog, deliveries, bookkeeping, policy), delivery)
         contexts = Contexts(preloaded(settings.contexts))
         supply = ContextSupply(
             contexts, MongoContextStore(client, settings.database), web_of_contexts(settings), system_now
         )
         await stack.enter_async_context(supply.tended())
-        notifier = Notifier(feed, deliveries, dispatcher, SuppliedContexts(contexts, supply), delivery)
-        writers = [_task(backlog.run()), _task(bookkeeping.run())]
-        stack.push_async_callback(_end, writers)
-        stack.push_async_callback(_finish_writing, backlog, bookkeeping, notifier)
-        stack.push_async_callback(dispatcher.stop, FINISH_WITHIN_S)
-        workers = [
-            _task(notifier.run()),
-            _task(notifier.keep_position()),
-            _task(notifier.keep_contexts()),
-            _task(dispatcher.sweep()),
-            _task(dispatcher.measure(_COUNT_BACKLOG_EVERY_S)),
-        ]
-        stack.push_async_callback(_end, workers)
-        yield RunningNotifier(feed, notifier, _first_failure([*writers, *workers]))
+        shares = MongoShares(client, settings.database)
+        feed = MongoFeed(client, settings.database)
+        membership = Membership(shares, feed.present)
+        surroundings = Surroundings(
+            feed,
+            MongoDeliveries(client, settings.database),
+            shares,
+            membership.name,
+            transport,
+            SuppliedContexts(contexts, supply),
+            delivery,
+        )
+        stack.push_async_callback(membership.leave)
+        running = RunningNotifier(membership, asyncio.get_running_loop().create_future())
+        beating = asyncio.create_task(membership.run())
+        stack.push_async_callback(end, [beating])
+        serving = asyncio.create_task(running.serve(surroundings))
+        stack.push_async_callback(end, [serving])
+        note_first_failure([beating, serving], running.failure)
+        yield running
 
 
-async def _finish_writing(backlog: Backlog, bookkeeping: Bookkeeping, notifier: Notifier) -> None:
-    """What did not go out is stored, then the position; without MongoDB the next start repeats it from the old one."""
+async def _first(awaited: Coroutine[Any, Any, bool], failure: asyncio.Future[None]) -> bool:
+    """The result of a coroutine; raises what the future holds as soon as it is set."""
+    task = asyncio.create_task(awaited)
+    waited_for: list[asyncio.Future[Any]] = [task, failure]
     try:
-        async with asyncio.timeout(1.0):
-            await backlog.flush()
-            await notifier.store_position()
-            await bookkeeping.write()
-    except TimeoutError:
-        log.warning("stopped without storing everything; the next start repeats some notifications")
-
-
-def _first_failure(tasks: list[asyncio.Task[None]]) -> asyncio.Future[None]:
-    """Done as soon as one of the tasks ends, with its exception; they are meant to run for ever."""
-    failure = asyncio.get_running_loop().create_future()
-
-    def note(task: asyncio.Task[None]) -> None:
-        if not failure.done() and not task.cancelled() and (problem := task.exception()) is not None:
-            failure.set_exception(problem)
-
-    for task in tasks:
-        task.add_done_callback(note)
-    failure.add_done_callback(lambda done: done.exception())
-    return failure
-
-
-def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    return asyncio.get_running_loop().create_task(work)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            failure.result()
+        return await task
+    finally:
+        await end([task])

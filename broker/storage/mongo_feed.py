@@ -15,10 +15,12 @@ from time import monotonic
 from typing import Any, Literal
 
 import structlog
-from pymongo import AsyncMongoClient, WriteConcern
+from bson import Timestamp
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
+from broker.errors import StorageUnavailable
 from broker.storage.mongo_tenants import tenant_of
 
 Operation = Literal["insert", "replace", "delete"]
@@ -35,7 +37,7 @@ _AT_ONCE_S = 0.008
 _RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 # InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and three ways to say that a token is none: the
 # position is of no use any more.
-_LOST_CODES = frozenset({260, 280, 286, 9, 40647, 50811})
+LOST_CODES = frozenset({260, 280, 286, 9, 40647, 50811})
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +56,10 @@ def connect(uri: str, timeout_s: float) -> AsyncMongoClient[dict[str, Any]]:
 
 @dataclass(slots=True)
 class Event:
-    """One write. `sequence` grows with every write of a document; `document` is None for a deletion."""
+    """One write. `sequence` grows with every write of a document; `document` is None for a deletion.
+
+    `token` is the text of its resume token, by which it can be compared with a Position's `_data`.
+    """
 
     tenant: str
     collection: str
@@ -62,6 +67,7 @@ class Event:
     id: str
     document: dict[str, Any] | None
     sequence: str
+    token: str
 
 
 @dataclass(slots=True)
@@ -76,17 +82,16 @@ class Batch:
 
 
 class MongoFeed:
-    """The events of all tenants in one order, each at least once, from the stored position on.
+    """The events of all tenants in one order, each at least once, from a position on.
 
     A break (server restart, fail-over) is waited out and continued at the last event read: no gap, no repetition. Only
     when MongoDB no longer has the events behind the position (its oplog is too small for the time the notifier was
     away) is there a gap: it is logged, `lost_count` grows, and the feed goes on from now.
     """
 
-    def __init__(self, client: AsyncMongoClient[dict[str, Any]], prefix: str, name: str = "notifier") -> None:
+    def __init__(self, client: AsyncMongoClient[dict[str, Any]], prefix: str) -> None:
         self._client = client
         self._prefix = prefix
-        self._name = name
         self._session: AsyncClientSession | None = None
         self._cursor_id = 0
         self._position: Position | None = None
@@ -96,15 +101,12 @@ class MongoFeed:
         self.lost_count = 0
         self.connected = False
 
-    async def open(self) -> None:
-        """Starts at the stored position, or now, and stores that at once: nothing written after this is missed.
-
-        Waits until MongoDB answers.
-        """
+    async def open(self, after: Position | None = None) -> None:
+        """Starts behind a position, or now: nothing written after that is missed. Waits until MongoDB answers."""
         failures = 0
         while True:
             try:
-                await self._start()
+                await self._start(after)
             except PyMongoError as exc:
                 await self._wait_out(exc, failures)
                 failures += 1
@@ -131,36 +133,30 @@ class MongoFeed:
         """Ends the stream on the server's side, as far as it answers."""
         await self._close_cursor()
 
-    async def store(self, position: Position) -> bool:
-        """Remembers where to start next time; False when MongoDB does not answer."""
+    async def present(self) -> Position:
+        """The position of now, of a feed that is not open. Raises StorageUnavailable."""
         try:
-            await self._positions().update_one(
-                {"_id": self._name},
-                {"$set": {"token": position, "at": datetime.now(UTC)}},
-                upsert=True,
-            )
+            return await self._aggregate(None)
         except PyMongoError as exc:
-            log.warning("position not stored", reason=str(exc))
-            return False
-        return True
+            raise StorageUnavailable(f"The change stream cannot be opened: {str(exc)[:200]}") from exc
+        finally:
+            await self._close_cursor()
 
-    async def _start(self) -> None:
+    async def _start(self, after: Position | None) -> None:
         """Where the stream stands now is asked first: what lies before it counts as the past to catch up with."""
         present = await self._aggregate(None)
         self._present = str(present["_data"])
-        kept = await self._positions().find_one({"_id": self._name})
-        if kept is None:
-            await self._positions().insert_one({"_id": self._name, "token": present, "at": datetime.now(UTC)})
+        if after is None:
             self._position = present
         else:
-            await self._resume(kept["token"])
+            await self._resume(after)
 
     async def _resume(self, position: Position) -> None:
         self._position = position
         try:
             await self._aggregate(position)
         except OperationFailure as exc:
-            if exc.code not in _LOST_CODES:
+            if exc.code not in LOST_CODES:
                 raise
             self.lost_count += 1
             log.critical(
@@ -168,8 +164,8 @@ class MongoFeed:
             )
             self._position = await self._aggregate(None)
 
-    async def _aggregate(self, position: Position | None) -> Position:
-        """Opens the stream behind the position (None: now); gives the position that it stands at.
+    async def _aggregate(self, position: Position | None, since: Timestamp | None = None) -> Position:
+        """Opens the stream behind the position, else with the moment `since`, else now; gives where it stands.
 
         A cursor belongs to the session that opened it, so that all its commands must name the same one.
         """
@@ -178,6 +174,8 @@ class MongoFeed:
         stage: dict[str, Any] = {"allChangesForCluster": True}
         if position is not None:
             stage["resumeAfter"] = position
+        elif since is not None:
+            stage["startAtOperationTime"] = since
         command = {
             "aggregate": 1,
             "pipeline": [{"$changeStream": stage}, {"$match": self._wanted()}],
@@ -239,10 +237,6 @@ class MongoFeed:
         log.warning("change stream interrupted", reason=str(exc)[:300], retry_in_s=delay_s)
         await asyncio.sleep(delay_s)
 
-    def _positions(self) -> Any:
-        database = self._client[self._prefix]
-        return database.get_collection("positions", write_concern=WriteConcern(w="majority", j=True))
-
 
 def _gather_s(count: int, waited_s: float) -> float:
     """How long to wait before the next round trip, after one that brought `count` events within `waited_s`."""
@@ -253,15 +247,20 @@ def _gather_s(count: int, waited_s: float) -> float:
 
 def _event(change: dict[str, Any], prefix: str) -> Event:
     namespace = change["ns"]
-    time = change["clusterTime"]
     return Event(
         tenant_of(prefix, namespace["db"]),
         namespace["coll"],
         change["operationType"],
         change["documentKey"]["_id"],
         change.get("fullDocument"),
-        f"{time.time:08x}{time.inc:08x}",
+        sequence_of(change["clusterTime"]),
+        change["_id"]["_data"],
     )
+
+
+def sequence_of(time: Timestamp) -> str:
+    """A moment of MongoDB's log as text: the order of the texts is that of the moments."""
+    return f"{time.time:08x}{time.inc:08x}"
 
 
 def _age_ms(change: dict[str, Any]) -> float:

@@ -168,9 +168,10 @@ async def test_a_killed_notifier_goes_on_where_it_was(
         rooms = await new_rooms(writer)
         await until(lambda: receiver.received)
     for value in (0, 20, 40):
+        is_sending = has_received_more(receiver)
         rooms = await write_rounds(writer, rooms, value + 1, 10)
         async with notifier_process(mongo, prefix, free_port()) as process:
-            await until(has_received_more(receiver))
+            await until(is_sending)
             process.send_signal(signal.SIGKILL)
             process.wait()
         rooms = await write_rounds(writer, rooms, value + 11, 10)
