@@ -14,6 +14,7 @@ from broker.api import (
     contexts,
     discovery,
     entities,
+    entity_maps,
     identity,
     later,
     purge,
@@ -50,6 +51,7 @@ RESOURCES = merged(
         subscriptions,
         contexts,
         identity,
+        entity_maps,
         later,
         tenancy,
     )

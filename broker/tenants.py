@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from broker.commit import Committer
+from broker.entity_maps import EntityMaps
 from broker.reader import Reader
 from broker.settings import Settings
 from broker.storage.base import DocumentStore, EntityStore, Storage, TenantRecord
@@ -43,6 +44,7 @@ class Tenant:
     reader: Reader
     entities: EntityStore
     subscriptions: DocumentStore
+    entity_maps: EntityMaps
     lease: Lease
 
 
@@ -135,7 +137,8 @@ class Tenants:
             cache_bytes=settings.cache_bytes,
         )
         subscriptions = self._storage.subscriptions(name, guarding)
-        return Tenant(name, committer, Reader(entities, self._clock), entities, subscriptions, lease)
+        maps = EntityMaps(self._storage.entity_maps(name, guarding), self._clock)
+        return Tenant(name, committer, Reader(entities, self._clock), entities, subscriptions, maps, lease)
 
     def _end(self, name: str) -> None:
         """Serves the tenant no more; what is queued is finished, or refused where the tenant is gone."""

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from broker.api.answers import paging_headers, preference_applied, with_context
+from broker.api.answers import Headers, paging_headers, preference_applied, with_context
+from broker.api.entity_maps import MAPPING, Used, is_mapped, map_of_entity, map_of_query
 from broker.api.exchange import Answer, Request
 from broker.api.linked_query import require_joined, resolved
 from broker.api.long_array import LongArray
@@ -29,7 +30,8 @@ async def retrieve_entity(request: Request) -> Answer:
 
     404 if it does not exist, is not of the `type` given, or has none of the members asked for.
     """
-    if not request.parameters and b"prefer" not in request.headers:
+    headers = request.headers
+    if not request.parameters and b"prefer" not in headers and b"ngsild-entitymap" not in headers:
         return with_context(request, render(await _living_entity(request), request.context))
     view = presentation(request)
     entity = await _living_entity(request)
@@ -38,7 +40,8 @@ async def retrieve_entity(request: Request) -> Answer:
     if not shown or (attrs is not None and attrs.isdisjoint(entity.attributes)):
         raise ResourceNotFound(f"Entity {entity.id} has none of the members asked for")
     is_alone = view.join != "flat" or len(shown) == 1
-    return _answer(request, view, shown[0] if is_alone else shown)
+    used = (await map_of_entity(request, entity.id)).headers if is_mapped(request) else ()
+    return _answer(request, view, shown[0] if is_alone else shown, used)
 
 
 async def query_entities(request: Request) -> Answer:
@@ -69,12 +72,18 @@ async def _query(request: Request, path: str, chosen: tuple[EntitySelector, ...]
         require_joined(selected.q, view)
         if view.join_level:
             selected = replace(selected, q=await resolved(selected.q, store, selected.now))
+    used: Used | None = None
+    if is_mapped(request):
+        selected, used = await map_of_query(request, selected)
     found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else None
     payload, more = await _page(request, view, found, wanted.limit)
     headers = paging_headers(request, path, wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count(selected)).encode()),)
-    return _answer(request, view, payload, headers)
+    if used is None:
+        return _answer(request, view, payload, headers)
+    answer = _answer(request, view, payload, headers + used.headers)
+    return answer._replace(status=201) if used.is_new else answer
 
 
 async def _page(
@@ -102,9 +111,7 @@ async def _shown(request: Request, view: Presentation, entities: list[Entity]) -
     return [shown for entity in entities if (shown := view.shown(entity))]
 
 
-def _answer(
-    request: Request, view: Presentation, payload: Any, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> Answer:
+def _answer(request: Request, view: Presentation, payload: Any, headers: Headers = ()) -> Answer:
     """200 with entities, or 203 if they had to be altered for the version preferred (clause 6.3.20)."""
     answer = with_context(request, payload, headers + preference_applied(view.version))
     return answer._replace(status=203) if view.is_altered else answer
@@ -121,12 +128,15 @@ async def _living_entity(request: Request) -> Entity:
     return entity
 
 
-_LATER = frozenset({"entityMap", "entityMapLifetime"})
 _PAGED = frozenset({"limit", "offset", "count", "local", "format", "options", "geometryProperty"})
 _JOINING = frozenset({"join", "joinLevel", "containedBy"})
 _FORM = frozenset({"format", "options", "lang", "geometryProperty"})
-_SHOWN = _JOINING | _FORM | {"attrs", "pick", "omit", "datasetId", "local", "type"}
-
+_SHOWN = _JOINING | _FORM | MAPPING | {"attrs", "pick", "omit", "datasetId", "local", "type"}
+_FOUND = {
+    200: "The entities found, perhaps none",
+    201: "The same; an entity map was made of all that was found",
+    403: "limit is too large, or an entity map would be",
+}
 
 RESOURCES = [
     Resource(
@@ -137,7 +147,6 @@ RESOURCES = [
                 "5.7.1",
                 retrieve_entity,
                 parameters=_SHOWN,
-                later=_LATER,
                 answers={200: "The entity", 404: "No such entity"},
                 offers_geojson=True,
             ),
@@ -151,8 +160,7 @@ RESOURCES = [
                 "5.7.2",
                 query_entities,
                 parameters=_SHOWN | FILTERING | ORDERING | {"limit", "offset", "count", "splitEntities"},
-                later=_LATER,
-                answers={200: "The entities found, perhaps none", 403: "limit is too large"},
+                answers=_FOUND,
                 offers_geojson=True,
             ),
         },
@@ -166,7 +174,7 @@ RESOURCES = [
                 query_by_body,
                 parameters=_PAGED,
                 body="Query",
-                answers={200: "The entities found, perhaps none", 403: "limit is too large"},
+                answers=_FOUND,
                 offers_geojson=True,
             ),
         },

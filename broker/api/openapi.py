@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from broker.api.openapi_parameters import parameter
 from broker.api.openapi_schemas import SCHEMAS
-from broker.api.routing import Operation, Resource, not_offered
+from broker.api.routing import Operation, Resource
 from ngsi.vocabulary import CONTEXT_REL, CORE_CONTEXT_URL
 
 _SHOWN = ("application/json", "application/ld+json")
@@ -17,6 +17,12 @@ _ANSWERS: dict[tuple[str, int], str] = {
     ("retrieveEntity", 200): "ShownEntity",
     ("queryEntities", 200): "ShownEntities",
     ("queryBatch", 200): "ShownEntities",
+    ("queryEntities", 201): "ShownEntities",
+    ("queryBatch", 201): "ShownEntities",
+    ("createEntityMap", 201): "EntityMap",
+    ("createEntityMapByBody", 201): "EntityMap",
+    ("retrieveEntityMap", 200): "EntityMap",
+    ("retrieveEntityMapAlias", 200): "EntityMap",
     ("querySubscriptions", 200): "ShownSubscriptions",
     ("retrieveSubscription", 200): "ShownSubscription",
     ("retrieveSourceIdentity", 200): "ContextSourceIdentity",
@@ -49,6 +55,8 @@ _REFUSALS: dict[int, str] = {
     504: "An @context cannot be fetched",
 }
 _BARE = frozenset({411, 415})
+_PLAIN = frozenset({"BatchOperationResult", "UpdateResult", "IdList"})
+"""Schemas of answers that are JSON and never JSON-LD."""
 _WITH_BODY = frozenset({408, 411, 413, 415})
 
 
@@ -70,7 +78,7 @@ def openapi(app: FastAPI, resources: list[Resource]) -> dict[str, Any]:
 
 def _operation(resource: Resource, method: str, operation: Operation) -> dict[str, Any]:
     summary, _, description = inspect.cleandoc(operation.handler.__doc__ or "").partition("\n")
-    is_offered = operation.handler is not not_offered
+    is_offered = operation.is_offered
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [resource.segments[-1 if resource.segments[1] == "ex" else 2].strip("{}") if is_offered else "later"],
@@ -132,7 +140,7 @@ _PATH_EXAMPLES = {
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [parameter(operation.name, name) for name in sorted(operation.parameters)]
+    return [parameter(operation.name, name) for name in sorted(operation.parameters) if operation.is_offered]
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -156,6 +164,8 @@ def _responses(method: str, operation: Operation, *, is_offered: bool) -> dict[s
         found[str(status)] = {"description": text}
         if status >= 400:
             found[str(status)]["content"] = problem
+        elif operation.offers_events and status == 200:
+            found[str(status)]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
         elif status == 207 or (operation.name, status) in _ANSWERS:
             found[str(status)] |= _answered(operation.name, status)
     for status, text in _REFUSALS.items():
@@ -168,7 +178,7 @@ def _responses(method: str, operation: Operation, *, is_offered: bool) -> dict[s
 def _answered(operation: str, status: int) -> dict[str, Any]:
     name = _ANSWERS.get((operation, status), "BatchOperationResult")
     schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
-    types: dict[str, Any] = dict.fromkeys(_SHOWN if status == 200 else _SHOWN[:1], schema)
+    types: dict[str, Any] = dict.fromkeys(_SHOWN[:1] if name in _PLAIN else _SHOWN, schema)
     feature = {"ShownEntity": "Feature", "ShownEntities": "FeatureCollection"}.get(name)
     if feature:
         types["application/geo+json"] = {"schema": {"$ref": f"#/components/schemas/{feature}"}}

@@ -165,6 +165,27 @@ SCHEMAS: dict[str, Schema] = {
         ["type"],
         examples=[{"type": "Query", "entities": [{"type": "Room"}], "q": "temperature>25"}],
     ),
+    "EntityMap": describe(
+        "What a query has found, kept for a while (clause 5.2.39)",
+        {
+            "id": URI,
+            "type": {"const": "EntityMap"},
+            "expiresAt": MOMENT,
+            "entityMap": {
+                "type": "object",
+                "description": "Entity id → where the entity is: @none for this broker",
+                "additionalProperties": TEXTS,
+            },
+        },
+        ["id", "type", "expiresAt", "entityMap"],
+        examples=[{"id": "urn:ngsi-ld:EntityMap:1", "type": "EntityMap", "entityMap": {ROOM["id"]: ["@none"]}}],
+    ),
+    "EntityMapFragment": describe(
+        "When the map shall expire; other members are ignored",
+        {"expiresAt": MOMENT, "@context": CONTEXT},
+        [],
+        examples=[{"expiresAt": "2126-03-01T09:00:00Z"}],
+    ),
     **SUBSCRIPTION_SCHEMAS,
     "LdContext": describe(
         "A JSON-LD document",

@@ -13,7 +13,7 @@ from broker.api.exchange import Request
 from broker.storage.base import EntitySelector
 from ngsi import pattern, query, selection
 from ngsi.checks import require_array, require_boolean, require_object, require_text
-from ngsi.errors import BadRequestData, InvalidRequest, NotSupported
+from ngsi.errors import BadRequestData, InvalidRequest
 from ngsi.names import require_uri, show
 
 Parameters = dict[str, str]
@@ -22,7 +22,7 @@ Parameters = dict[str, str]
 def read_query(request: Request) -> tuple[EntitySelector, ...]:
     """The selectors of the body; adds its other members to `request.parameters`.
 
-    Raises BadRequestData, InvalidRequest for a body that is no object, NotSupported for members that are not offered.
+    Raises BadRequestData, and InvalidRequest for a body that is no object.
     """
     body = request.read_body()
     if not isinstance(body, dict):
@@ -85,12 +85,6 @@ def _number(member: str, content: Any) -> Parameters:
     return {member: str(content)}
 
 
-def _entity_map(member: str, content: Any) -> Parameters:
-    if require_boolean(content, member):
-        raise NotSupported("Entity maps are not offered by this broker yet; leave entityMap out")
-    return {}
-
-
 def _boolean(member: str, content: Any) -> Parameters:
     return {member: "true" if require_boolean(content, member) else "false"}
 
@@ -151,7 +145,7 @@ _READERS: dict[str, Reader] = {
     "jsonKeys": _text,
     "geometryProperty": _text,
     "ordering": _ordering,
-    "entityMap": _entity_map,
+    "entityMap": _boolean,
     "entityMapLifetime": _text,
     "splitEntities": _boolean,
     "temporalQ": _temporal,

@@ -46,6 +46,7 @@ class Operation:
 
     `parameters` are those it understands, `later` those of the standard that it answers 501 to. `creates_tenant`:
     an unknown tenant comes into being instead of 404. `any_tenant`: it is not looked up; `request.tenant` is not set.
+    `is_offered`: it does something; otherwise what is right is answered 501.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Operation:
     creates_tenant: bool = False
     any_tenant: bool = False
     offers_geojson: bool = False
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,6 @@ def problem(error: NgsiError) -> Answer:
     elif isinstance(error, BrokerError):
         headers = ((b"retry-after", str(error.retry_after_s).encode()),)
     return Answer(error.status, orjson.dumps(error.problem()), headers)
-
-
-async def not_offered(request: Request) -> Answer:
-    """A part of the standard that this broker does not offer yet."""
-    raise NotSupported("This operation of NGSI-LD is not offered by this broker yet; /docs lists those that are")
 
 
 def _check_parameters(operation: Operation, parameters: dict[str, str]) -> None:

@@ -33,7 +33,8 @@ class EntityQuery:
     """Which entities are wanted: those that meet every condition that is not None (clause 5.7.2).
 
     `selectors`: an entity meets one of them; empty: any entity does. `attributes`: keys of which an entity has at
-    least one. `now` is the present: expired entities are never found.
+    least one. `among`: one of these ids, whatever else is asked for. `now` is the present: expired entities are never
+    found.
     """
 
     now: str
@@ -43,6 +44,7 @@ class EntityQuery:
     geo: GeoQuery | None = None
     scopes: ScopeQuery | None = None
     order: Order | None = None
+    among: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -214,6 +216,10 @@ class Storage(ABC):
     @abstractmethod
     def subscriptions(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
         """The subscriptions of a tenant; `guard` as above."""
+
+    @abstractmethod
+    def entity_maps(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
+        """The entity maps of a tenant; documents whose date `gone` has passed disappear by and by. `guard` as above."""
 
     @abstractmethod
     def contexts(self) -> ContextStore:

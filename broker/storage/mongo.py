@@ -260,6 +260,7 @@ class MongoStorage(Storage):
         with translated():
             await self._register.require_none_leaving(tenant)
             await self._database(tenant)["entities"].create_indexes(_ENTITY_INDEXES)
+            await self._database(tenant)["entityMaps"].create_index("gone", name="expired", expireAfterSeconds=0)
             return await self._register.enter(tenant, now)
 
     async def tenants(self) -> list[TenantRecord]:
@@ -295,6 +296,10 @@ class MongoStorage(Storage):
     def subscriptions(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
         """See Storage."""
         return MongoDocumentStore(self._collection(tenant, "subscriptions"), guard)
+
+    def entity_maps(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
+        """See Storage."""
+        return MongoDocumentStore(self._collection(tenant, "entityMaps"), guard)
 
     def contexts(self) -> ContextStore:
         """See Storage."""

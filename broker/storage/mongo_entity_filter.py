@@ -11,6 +11,8 @@ from ngsi.selection import Alternatives
 def entity_filter(query: EntityQuery) -> dict[str, Any]:
     """The filter; tombstones and expired entities never meet it. A geo-query has to be decided on what it finds."""
     conditions = [*_selected(query.selectors), mongo_filter.unexpired(query.now)]
+    if query.among is not None:
+        conditions.append({"_id": {"$in": list(query.among)}})
     if query.attributes is not None:
         living = {"$elemMatch": mongo_filter.unexpired(query.now)}
         conditions.append({"$or": [{f"attrs.{key}": living} for key in sorted(query.attributes)]})
