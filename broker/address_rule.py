@@ -63,7 +63,7 @@ def address_rule(text: str) -> AddressRule:
         try:
             networks.append(ipaddress.ip_network(item, strict=False))
         except ValueError:
-            if "/" in item or ":" in item or literal(item) or not item.isascii() or not _is_name(item):
+            if "/" in item or ":" in item or not item.isascii() or not _is_name(item):
                 raise ValueError(f"{item!r} is neither public, any, a network, an address nor a host name") from None
             hosts.append(item.rstrip("."))
     return AddressRule(text, ANY in items, PUBLIC in items, tuple(networks), frozenset(hosts))
@@ -111,4 +111,5 @@ def _is_public(ip: _IpAddress) -> bool:
 
 
 def _is_name(item: str) -> bool:
-    return all(label.replace("-", "").replace("_", "").isalnum() for label in item.rstrip(".").split("."))
+    labels = item.rstrip(".").split(".")
+    return not labels[-1].isdecimal() and all(label.replace("-", "").replace("_", "").isalnum() for label in labels)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from broker.api.answers import NO_CONTENT, created, paging_headers, preference_applied, preferred, with_context
+from broker.api.endpoint_address import require_permitted_endpoint
 from broker.api.exchange import Answer, Request
 from broker.api.parameters import options, page
 from broker.api.routing import Operation, Resource
@@ -28,6 +29,7 @@ async def create_subscription(request: Request) -> Answer:
         raise InvalidRequest(f"A subscription is a JSON object; this body is {show(body)}")
     now = request.services.clock()
     new = subscription.parse(body, request.context, now)
+    require_permitted_endpoint(new.members, request.services.settings.notify_addresses)
     own_context = new.members.get("jsonldContext")
     if own_context is not None:
         request.services.contexts.get(own_context, request.tenant_name)
@@ -58,6 +60,8 @@ async def update_subscription(request: Request) -> Answer:
         if found is None:
             raise _unknown(known)
         changes = subscription.updated(found, fragment, request.context, source, request.services.clock())
+        if "notification" in fragment:
+            require_permitted_endpoint(changes["subscription"], request.services.settings.notify_addresses)
         own_context = changes["subscription"].get("jsonldContext")
         if own_context is not None:
             request.services.contexts.get(own_context, request.tenant_name)

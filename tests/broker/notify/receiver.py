@@ -1,6 +1,7 @@
 """A receiver of notifications: a real HTTP server that can be slow, refuse, stop and come back on the same port."""
 
 import asyncio
+import ssl
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,18 +22,19 @@ class Receiver:
     received: list[dict[str, Any]] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)
     attempts: int = 0
+    tls: ssl.SSLContext | None = None
     _runner: web.AppRunner | None = None
 
     @property
     def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}/notify"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/notify"
 
     async def start(self) -> None:
         app = web.Application(client_max_size=2**24)
         app.router.add_post("/notify", self._notified)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self.tls).start()
 
     async def stop(self) -> None:
         if self._runner is not None:

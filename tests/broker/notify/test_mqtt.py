@@ -147,7 +147,7 @@ def passwords(tmp_path: Path) -> Path:
     """A password file of mosquitto, with one account."""
     file = tmp_path / "passwords"
     file.write_text("ali:se/cret@\n", encoding="utf-8")
-    subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True)  # noqa: S607
+    subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True)
     return file
 
 
