@@ -59,6 +59,7 @@ class Operation:
     creates_tenant: bool = False
     any_tenant: bool = False
     offers_geojson: bool = False
+    offers_events: bool = False
     is_offered: bool = True
 
 
