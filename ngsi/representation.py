@@ -6,7 +6,7 @@ from typing import Any, Literal
 from ngsi.context import Context
 from ngsi.entity import Entity, Instance, dataset
 from ngsi.geo import is_geometry
-from ngsi.vocabulary import VALUE_MEMBER, VALUE_MEMBERS
+from ngsi.vocabulary import NULL, VALUE_MEMBER, VALUE_MEMBERS
 
 Form = Literal["normalized", "concise", "simplified"]
 
@@ -69,7 +69,8 @@ def normalized(instance: Instance, context: Context, sysattrs: bool = False) -> 
             for key, instances in attributes.items():
                 shown[context.compact(key)] = _normalized_attribute(instances, context, sysattrs)
         if "objectList" in shown:
-            shown["objectList"] = [{"object": uri} for uri in shown["objectList"]]
+            # NGSI-LD Null, in notifications, is no entity that is pointed to.
+            shown["objectList"] = [uri if uri == NULL else {"object": uri} for uri in shown["objectList"]]
     return shown
 
 

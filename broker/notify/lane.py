@@ -146,7 +146,7 @@ class Lane:
         self._started.add(delivery)
         delivery.started_at_s = loop.time()
         try:
-            outcome = await self._services.transport.send(self.subscriber.destination(row.context), row.body)
+            outcome = await self._services.transport.send(self.subscriber.destination(row.context, row.body), row.body)
         except asyncio.CancelledError:
             self._finish_undelivered(delivery)
             endpoint.dismiss(delivery)

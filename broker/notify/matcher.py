@@ -5,10 +5,11 @@ removing a subscription costs its own entries only, so the index is changed in p
 so never sees a change half made.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from broker.notify.condition import Condition
 from ngsi import selection
 from ngsi.changes import Change
 from ngsi.entity import Entity
@@ -58,12 +59,12 @@ class Criteria:
     selectors: tuple[Selector, ...]
     watched: frozenset[str] | None
     triggers: int
-    condition: Callable[[Entity], bool] | None = None
+    condition: Condition | None = None
     expires_at: str | None = None
     since: str | None = None
 
     def accept(self, entity: Entity, happened: "Happened") -> bool:
-        """Every test of the match but those that the index has made."""
+        """Every test of the match but those that the index has made, and what q says of linked entities."""
         if self.expires_at is not None and self.expires_at <= happened.at:
             return False
         if self.since is not None and self.since > happened.at:
@@ -254,7 +255,10 @@ class Matcher:
             self._tenants[tenant].remove(criteria)
 
     def match(self, tenant: str, entity: Entity, change: Change) -> list[Criteria]:
-        """The subscriptions that this change of this entity is to be told to."""
+        """The subscriptions that this change of this entity is to be told to.
+
+        One whose condition `is_linked` has still to be asked what it says of linked entities.
+        """
         index = self._tenants.get(tenant)
         if index is None:
             return []

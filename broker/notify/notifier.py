@@ -11,9 +11,10 @@ import structlog
 from broker.context_supply import SuppliedContexts
 from broker.errors import StorageUnavailable
 from broker.notify import metrics
-from broker.notify.composer import Composer, State
+from broker.notify.composer import HOLD_S, Composer, State
 from broker.notify.delivery import Delivery
 from broker.notify.dispatcher import Dispatcher
+from broker.notify.linking import Linking, Read
 from broker.notify.matcher import Matcher
 from broker.notify.partitions import Share
 from broker.notify.progress import Progress, Ticket
@@ -48,7 +49,7 @@ class Notifier:
     """The work between feed and dispatcher, for one share of the subscriptions.
 
     `run` is the one task that matches; no two changes are matched at once. `keep` stores the positions of partitions;
-    it gives False, or raises StorageUnavailable, when it did not.
+    it gives False, or raises StorageUnavailable, when it did not. `read` reads linked entities.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Notifier:
         settings: DeliverySettings,
         share: Share,
         keep: Callable[[Mapping[int, Position]], Awaitable[bool]],
+        read: Read,
     ) -> None:
         self._feed = feed
         self._deliveries = deliveries
@@ -73,13 +75,19 @@ class Notifier:
         self._subscribers: dict[tuple[str, str], Subscriber] = {}
         self._progress = Progress()
         self._composer = Composer()
+        self._linking = Linking(read)
+        self._held_send: asyncio.TimerHandle | None = None
         self._stored: Position | None = None
         self.is_following = False
 
     async def run(self) -> None:
         """Starts, then works through the feed, for ever."""
-        await self.start()
-        await self.follow()
+        try:
+            await self.start()
+            await self.follow()
+        finally:
+            if self._held_send is not None:
+                self._held_send.cancel()
 
     async def start(self) -> None:
         """Opens the feed, then reads all subscriptions: none that is created from now on can be missed."""
@@ -119,6 +127,10 @@ class Notifier:
                 idle_s = 0.0
                 await self.store_position()
 
+    def find(self, tenant: str, subscription: str) -> Subscriber | None:
+        """The subscriber of a subscription, None while it is not served."""
+        return self._subscribers.get((tenant, subscription))
+
     async def store_position(self) -> None:
         """Stores the position up to which everything is delivered or in `deliveries`."""
         reached = self._progress.reached()
@@ -142,9 +154,7 @@ class Notifier:
                     await self._serve(key, known)
 
     async def _load(self) -> None:
-        for tenant, subscription in await self._deliveries.waiting():
-            if self._share.serves(tenant, subscription):
-                self._dispatcher.expect_backlog(tenant, subscription)
+        await self._dispatcher.load()
         async for tenant, document in self._deliveries.subscriptions():
             if self._share.serves(tenant, str(document["_id"])):
                 await self._put(tenant, document, since=document["createdAt"])
@@ -153,9 +163,11 @@ class Notifier:
         for number, event in enumerate(batch.events):
             try:
                 if event.collection == "entities":
-                    self._match(event)
+                    self._match(event, ticket)
                 elif self._share.serves(event.tenant, event.id):
-                    self._send(ticket)
+                    await self._link()
+                    self._composer.release(event.tenant, event.id)
+                    self._send()
                     await self._subscription_event(event)
             except Exception:
                 # One document that cannot be read must not stop the feed for all others.
@@ -163,32 +175,57 @@ class Notifier:
                 log.exception("change not understood", tenant=event.tenant, collection=event.collection, id=event.id)
             if number % _EVENTS_AT_A_TIME == _EVENTS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        self._send(ticket)
+        await self._link()
+        self._send()
 
-    def _match(self, event: Event) -> None:
+    def _match(self, event: Event, ticket: Ticket) -> None:
         document = event.document
         if document is None:
             return
+        now_s = asyncio.get_running_loop().time()
         evaluated_count = self._matcher.evaluated_count
         is_uneven = self._share.is_uneven(event.token)
         states = unroll(event.id, entity(document), changes(document))
         for number, (state, change) in enumerate(states):
+            self._composer.see(change, now_s)
             matched = self._matcher.match(event.tenant, state, change)
             if matched:
-                told = State(state, change, f"{event.sequence}{number:04x}")
+                told = State(state, change, f"{event.sequence}{number:04x}", ticket)
                 for criteria in matched:
                     if is_uneven and not self._share.is_news(criteria.tenant, criteria.subscription, event.token):
                         continue
-                    self._composer.add(self._subscribers[criteria.tenant, criteria.subscription], told)
+                    receiver = self._subscribers[criteria.tenant, criteria.subscription]
+                    if receiver.looks_further:
+                        self._linking.add(receiver, told)
+                    else:
+                        self._tell(receiver, told)
         metrics.CANDIDATES.inc(self._matcher.evaluated_count - evaluated_count)
 
-    def _send(self, ticket: Ticket) -> None:
-        made = self._composer.take(system_text(datetime.now(UTC)))
+    async def _link(self) -> None:
+        """Takes what linked entities had to be read for to the composer."""
+        if len(self._linking):
+            for receiver, told in await self._linking.settled():
+                self._tell(receiver, told)
+
+    def _tell(self, receiver: Subscriber, told: State) -> None:
+        holder = self._dispatcher.holder(receiver)
+        if holder is None:
+            self._composer.add(receiver, told)
+        else:
+            holder.hold(told)
+
+    def _send(self) -> None:
+        """Sends what is complete; what is not, a little later at the latest."""
         now_s = asyncio.get_running_loop().time()
-        for receiver, row in made:
-            ticket.open()
+        made = self._composer.complete(system_text(datetime.now(UTC)), now_s)
+        for receiver, row, ticket in made:
             self._dispatcher.deliver(receiver, Delivery(row, ticket, now_s))
         metrics.NOTIFICATIONS.inc(len(made))
+        if self._held_send is not None:
+            self._held_send.cancel()
+            self._held_send = None
+        if self._composer.is_holding:
+            self._held_send = asyncio.get_running_loop().call_later(HOLD_S, self._send)
 
     async def _subscription_event(self, event: Event) -> None:
         if event.document is not None:
@@ -210,6 +247,7 @@ class Notifier:
         if not await self._serve(key, known):
             self._matcher.remove(*key)
             self._subscribers.pop(key, None)
+            self._dispatcher.pause(*key)
         metrics.SUBSCRIPTIONS.set(len(self._matcher))
 
     async def _serve(self, key: tuple[str, str], known: _Known) -> bool:
@@ -230,7 +268,10 @@ class Notifier:
         known.is_served = True
         if receiver is None:
             return False
-        self._matcher.put(receiver.criteria)
+        if receiver.pace.interval_s:
+            self._matcher.remove(*key)
+        else:
+            self._matcher.put(receiver.criteria)
         self._subscribers[key] = receiver
         self._dispatcher.put(receiver)
         return True

@@ -10,10 +10,12 @@ from typing import Any
 import structlog
 
 from broker.context_supply import SuppliedContexts
+from broker.notify import replays
 from broker.notify.backlog import Backlog
 from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.dispatcher import Dispatcher
 from broker.notify.lane import Services
+from broker.notify.linking import Read
 from broker.notify.notifier import Notifier
 from broker.notify.partitions import Share
 from broker.notify.retry import RetryPolicy
@@ -39,6 +41,7 @@ class Surroundings:
     name: str
     transport: Transport
     contexts: SuppliedContexts
+    read_linked: Read
     delivery: DeliverySettings
 
 
@@ -63,16 +66,21 @@ async def running_pipeline(surroundings: Surroundings, share: Share) -> AsyncIte
     backlog, bookkeeping = Backlog(deliveries, share.lease), Bookkeeping(deliveries)
     delivery = surroundings.delivery
     policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
-    services = Services(surroundings.transport, backlog, deliveries, bookkeeping, policy)
+    services = Services(
+        surroundings.transport, backlog, deliveries, bookkeeping, policy, surroundings.read_linked
+    )
     dispatcher = Dispatcher(services, delivery, share)
     keep = partial(surroundings.shares.store, surroundings.name)
-    notifier = Notifier(feed, deliveries, dispatcher, surroundings.contexts, delivery, share, keep)
+    notifier = Notifier(
+        feed, deliveries, dispatcher, surroundings.contexts, delivery, share, keep, surroundings.read_linked
+    )
     writers = [_task(backlog.run()), _task(bookkeeping.run())]
     workers = [
         _task(notifier.run()),
         _task(notifier.keep_position()),
         _task(notifier.keep_contexts()),
         _task(dispatcher.sweep()),
+        _task(replays.follow(deliveries, dispatcher, share, notifier.find)),
         _task(dispatcher.measure(_COUNT_BACKLOG_EVERY_S)),
     ]
     pipeline = Pipeline(share, feed, notifier, asyncio.get_running_loop().create_future())

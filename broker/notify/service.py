@@ -29,6 +29,7 @@ from broker.settings import Settings
 from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed, connect
+from broker.storage.mongo_linked import MongoLinked
 from broker.storage.mongo_shares import MongoShares
 
 log = structlog.get_logger(__name__)
@@ -127,6 +128,7 @@ async def running_notifier(
             membership.name,
             transport,
             SuppliedContexts(contexts, supply),
+            MongoLinked(client, settings.database, system_now).read,
             delivery,
         )
         stack.push_async_callback(membership.leave)
