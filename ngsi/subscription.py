@@ -2,10 +2,10 @@
 
 Document of the collection `subscriptions`:
 {_id, subscription: {the client's members, names as keys}, context: URL | object | array, contextUrl?, readWith?: {q?,
- csf?: URL | object | array}, createdAt, modifiedAt, delivery?: {timesSent, timesFailed, lastNotification, lastSuccess,
- lastFailure, state, …}}
+ csf?: URL | object | array}, createdAt, modifiedAt, resumedAt?, delivery?: {timesSent, timesFailed, lastNotification,
+ lastSuccess, lastFailure, state, …}}
 `contextUrl` is the broker's own URL of a context that is an object or an array. `readWith` has the @context of a text
-that was given later, under another @context than `context`, see `context_of`.
+that was given later, under another @context than `context`, see `context_of`. `resumedAt`: see `began_at`.
 It is inserted as a whole. An update sets `subscription`, `modifiedAt` and what belongs to the @context; the notifier
 alone writes `delivery`. Whoever sees `modifiedAt` change has an update of the subscription before him, else counters.
 """
@@ -107,17 +107,23 @@ def updated(
         if status(former, now) == "expired" and "isActive" not in fragment and "expiresAt" in members:
             # A new term brings an expired subscription back, whether it had been paused before or not.
             members.pop("isActive", None)
-    return {
-        "subscription": members,
-        "readWith": read_with or None,
-        "modifiedAt": max(now, _just_after(document["modifiedAt"])),
-    }
+    modified_at = max(now, _just_after(document["modifiedAt"]))
+    changes = {"subscription": members, "readWith": read_with or None, "modifiedAt": modified_at}
+    if status(former, now) != "active" and status(members, now) == "active":
+        changes["resumedAt"] = modified_at
+    return changes
 
 
 def context_of(document: Mapping[str, Any], member: str) -> ContextSource:
     """The @context to read the text of a member (`q`, `csf`) of a stored document with."""
     source: ContextSource = document.get("readWith", {}).get(member, document["context"])
     return source
+
+
+def began_at(document: Mapping[str, Any]) -> str:
+    """Since when a subscription has been active for the last time: nothing that was before is told."""
+    moment_text: str = document.get("resumedAt", document["createdAt"])
+    return moment_text
 
 
 def render(stored: Mapping[str, Any], context: Context, now: str, sysattrs: bool = False) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from broker.storage.mongo_feed import Batch, Event, MongoFeed, Position
 from ngsi.changes import unroll
 from ngsi.datetimes import system_text
 from ngsi.errors import LdContextNotAvailable, NgsiError
+from ngsi.subscription import began_at
 
 _EVENTS_AT_A_TIME = 32
 _STORE_POSITION_S = 0.2
@@ -157,7 +158,7 @@ class Notifier:
         await self._dispatcher.load()
         async for tenant, document in self._deliveries.subscriptions():
             if self._share.serves(tenant, str(document["_id"])):
-                await self._put(tenant, document, since=document["createdAt"])
+                await self._put(tenant, document, since=began_at(document))
 
     async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
         for number, event in enumerate(batch.events):

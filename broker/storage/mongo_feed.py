@@ -1,8 +1,9 @@
 """MongoDB's change stream as the log of everything that happens to entities and subscriptions, of all tenants.
 
 One cluster-wide stream, read batch by batch with plain commands: PyMongo's own iterator awaits once per event, which
-costs more than the decoding (30,000 events/s this way). Entities and subscriptions are written by insert and replace,
-so an event has the whole document in it; updates (the counters of subscriptions) do not reach the stream.
+costs more than the decoding (30,000 events/s this way). Entities are written by insert and replace, so an event has
+the whole document in it. Of the updates only those of a subscription itself reach the reader, with the document as
+the update left it but for its counters (None if it is gone by now); updates of counters leave `modifiedAt` as it is.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from broker.errors import StorageUnavailable
 from broker.storage.mongo_tenants import tenant_of
 
-Operation = Literal["insert", "replace", "delete"]
+Operation = Literal["insert", "replace", "update", "delete"]
 Position = Mapping[str, Any]
 """A resume token of MongoDB. Tokens can be compared by their hexadecimal `_data`."""
 
@@ -171,7 +172,7 @@ class MongoFeed:
         """
         await self._close_cursor()
         self._session = self._client.start_session(causal_consistency=False)
-        stage: dict[str, Any] = {"allChangesForCluster": True}
+        stage: dict[str, Any] = {"allChangesForCluster": True, "fullDocument": "updateLookup"}
         if position is not None:
             stage["resumeAfter"] = position
         elif since is not None:
@@ -204,6 +205,11 @@ class MongoFeed:
             "$or": [
                 {"ns.coll": "entities", "operationType": {"$in": ["insert", "replace"]}},
                 {"ns.coll": "subscriptions", "operationType": {"$in": ["insert", "replace", "delete"]}},
+                {
+                    "ns.coll": "subscriptions",
+                    "operationType": "update",
+                    "updateDescription.updatedFields.modifiedAt": {"$exists": True},
+                },
             ],
         }
 
@@ -252,10 +258,20 @@ def _event(change: dict[str, Any], prefix: str) -> Event:
         namespace["coll"],
         change["operationType"],
         change["documentKey"]["_id"],
-        change.get("fullDocument"),
+        _document(change),
         sequence_of(change["clusterTime"]),
         change["_id"]["_data"],
     )
+
+
+def _document(change: dict[str, Any]) -> dict[str, Any] | None:
+    """MongoDB looks up the document of an update when the event is read: what the update set has the say."""
+    document: dict[str, Any] | None = change.get("fullDocument")
+    described = change.get("updateDescription")
+    if document is None or described is None:
+        return document
+    kept = {name: value for name, value in document.items() if name not in described["removedFields"]}
+    return kept | {name: value for name, value in described["updatedFields"].items() if "." not in name}
 
 
 def sequence_of(time: Timestamp) -> str:

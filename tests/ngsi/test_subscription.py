@@ -331,6 +331,14 @@ def test_status_after_an_update(before: dict[str, Any], fragment: dict[str, Any]
     assert subscription.render(changed, CORE, UPDATED)["status"] == after
 
 
+def test_what_a_resumed_subscription_is_told_begins_with_the_resumption() -> None:
+    paused = updated(stored(body()), isActive=False)
+    assert subscription.began_at(paused) == NOW
+    resumed = updated(paused, isActive=True)
+    assert subscription.began_at(resumed) == resumed["modifiedAt"]
+    assert subscription.began_at(updated(resumed, description="x")) == resumed["modifiedAt"]
+
+
 def test_each_update_has_a_time_of_its_own() -> None:
     once = updated(stored(body()), NOW, description="a")
     assert NOW < once["modifiedAt"] < updated(once, NOW, description="b")["modifiedAt"]

@@ -78,6 +78,30 @@ async def test_thousands_of_events_come_in_order_with_growing_sequences(
     assert len(set(sequences)) == 3000
 
 
+async def test_an_update_of_a_subscription_comes_with_the_document_it_left(
+    client: AsyncMongoClient[dict[str, Any]], prefix: str, writer: Writer
+) -> None:
+    await writer.subscribe("urn:s:1", "http://127.0.0.1:1/")
+    async with opened(client, prefix) as feed:
+        await writer.subscriptions.update_one({"_id": "urn:s:1"}, {"$set": {"delivery.state": "ok"}})
+        await writer.change("urn:s:1", description="new", q="a>1")
+        await write_rooms(writer, 0, 1)
+        await writer.change("urn:s:1", q=None)
+        found = await events(feed, 3)
+    assert [(event.collection, event.operation) for event in found] == [
+        ("subscriptions", "update"),
+        ("entities", "insert"),
+        ("subscriptions", "update"),
+    ]
+    first, last = found[0].document, found[2].document
+    assert first is not None
+    assert last is not None
+    assert (first["subscription"]["description"], first["subscription"]["q"]) == ("new", "a>1")
+    assert (last["subscription"]["description"], "q" in last["subscription"]) == ("new", False)
+    assert first["modifiedAt"] < last["modifiedAt"]
+    assert first["delivery"] == last["delivery"] == {"state": "ok"}
+
+
 async def test_counters_of_subscriptions_and_other_databases_stay_out(
     client: AsyncMongoClient[dict[str, Any]], prefix: str, writer: Writer
 ) -> None:

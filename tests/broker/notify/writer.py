@@ -98,6 +98,14 @@ class Writer:
         parsed = subscription.parse(body, CORE, now())
         await self.subscriptions.insert_one(parsed.document(subscription_id, context, now()))
 
+    async def change(self, subscription_id: str, **fragment: Any) -> None:
+        """Changes a subscription as a PATCH with this fragment does."""
+        document = await self.subscriptions.find_one({"_id": subscription_id})
+        assert document is not None
+        changes = subscription.updated(document, fragment, CORE, CORE_CONTEXT_URL, now())
+        changes = {member: value for member, value in changes.items() if value is not None}
+        await self.subscriptions.update_one({"_id": subscription_id}, {"$set": changes})
+
     async def counters(self, subscription_id: str) -> dict[str, Any]:
         """The sub-document `delivery`, empty while nothing is booked."""
         found = await self.subscriptions.find_one({"_id": subscription_id})
