@@ -3,11 +3,13 @@
 mqtt[s]://[user[:password]@]host[:port]/topic[/subtopic…]
 """
 
+import re
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 _TOPIC_BYTES_MAX = 65535
+_PASSWORD = re.compile(r"^([^:]*:/*[^:@]*):.*@", re.DOTALL)
 _NOT_IN_TOPICS = frozenset("+#\x00")
 
 
@@ -45,17 +47,18 @@ def parse_mqtt(uri: str) -> MqttEndpoint:
 
 
 def without_password(uri: str) -> str:
-    """The URI as it may be shown: without the password, if it has one."""
-    scheme, separator, rest = uri.partition("//")
-    end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
-    account, at, host = rest[:end].rpartition("@")
-    user, colon, _ = account.partition(":")
-    return f"{scheme}{separator}{user}{at}{host}{rest[end:]}" if colon else uri
+    """A URI, well formed or not, as an error may show it: without the password if it has one.
+
+    In doubt more is left out: whatever stands between the first colon after the scheme and the last @.
+    """
+    return _PASSWORD.sub(r"\1@", uri)
 
 
 def shown_address(uri: str) -> str:
-    """A web address as it may be shown: without account, query and fragment, which may carry secrets."""
-    scheme, separator, rest = uri.partition("//")
-    end = min((rest.index(mark) for mark in "?#" if mark in rest), default=len(rest))
-    authority, slash, path = rest[:end].partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}{'?…' if end < len(rest) else ''}"
+    """A web address or a relative one as it may be shown: without account, query and fragment, which can be secrets."""
+    try:
+        scheme, authority, path, query, fragment = urlsplit(uri)
+    except ValueError:
+        return "what is no address"
+    host = authority.rpartition("@")[2]
+    return urlunsplit((scheme, host, path, "", "")) + ("?…" if query or fragment else "")

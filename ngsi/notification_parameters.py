@@ -133,10 +133,10 @@ def _uri(value: object) -> str:
 def _pairs(member: str) -> Callable[[object], list[dict[str, str]]]:
     def read(value: object) -> list[dict[str, str]]:
         if not isinstance(value, list):
-            raise BadRequestData(f"{member} {show(value)} must be an array of key and value")
+            raise BadRequestData(f"{member} must be an array of objects with key and value")
         for pair in value:
             if not isinstance(pair, dict) or not all(isinstance(pair.get(part), str) for part in ("key", "value")):
-                raise BadRequestData(f"{member}: {show(pair)} must have the members key and value, both strings")
+                raise BadRequestData(f"{member}: each item must have the members key and value, both strings")
         return [{"key": pair["key"], "value": pair["value"]} for pair in value]
 
     return read

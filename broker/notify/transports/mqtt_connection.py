@@ -27,6 +27,7 @@ _UNACKNOWLEDGED_MAX = 100
 _UNACKNOWLEDGED_MAX_3 = 20  # What brokers take without saying so: mosquitto's default.
 _SILENT_S = 1.0
 _HEADER_BYTES = 16
+_PACKET_BYTES_MAX = 64 * 1024
 _FIRST_ERROR = 0x80
 _NO_LINGERING = struct.pack("ii", 1, 0)
 _LATER = frozenset({"Quota exceeded", "Server busy", "Implementation specific error", "Unspecified error"})
@@ -50,12 +51,22 @@ class Account(NamedTuple):
 
 
 class _Publisher(Client):
-    """paho's client on a socket that is there already, and with an eye for refusals at QoS 2."""
+    """paho's client on a socket that is there already, more careful with what comes in."""
 
     ready: socket.socket
 
     def _create_socket(self) -> Any:
         return self.ready
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        """Acknowledgements are small; paho would make room for 256 MB if the other side said so."""
+        if bufsize > _PACKET_BYTES_MAX:
+            raise ConnectionError("packet too large")
+        return super()._sock_recv(bufsize)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        """Nothing was subscribed to, so nothing may come."""
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
     def _handle_pubrec(self) -> MQTTErrorCode:
         """A PUBREC with an error ends the exchange (MQTT 5 section 4.3.3); paho would take it for a success."""

@@ -229,6 +229,23 @@ async def test_a_broker_that_falls_silent_is_connected_to_anew(
             writer.close()
 
 
+@pytest.mark.parametrize("packet", [b"\x30\x04\x00\x01tx", b"\x40\xff\xff\xff\x7f", b"\xff\xff\xff\xff\xff\xff"])
+async def test_a_broker_that_sends_what_it_should_not_is_left(
+    transport: MqttTransport, free_port: Callable[[], int], packet: bytes
+) -> None:
+    """A message that nobody subscribed to, an acknowledgement of 256 MB, garbage."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x03\x00\x00\x00" + packet + b"x" * 1000)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", chosen := free_port()):
+        outcome = await transport.send(to(f"mqtt://127.0.0.1:{chosen}/t", timeout_s=1.0), BODY)
+        assert "connection to the MQTT broker is lost" in (outcome.error or "")
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x02\x00\x01", b"\x20\x7f", b""])
 async def test_what_is_no_mqtt_5_broker_is_a_failure(
     transport: MqttTransport, free_port: Callable[[], int], answer: bytes

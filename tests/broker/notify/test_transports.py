@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -158,6 +159,12 @@ async def test_addresses_that_are_not_permitted_are_not_connected_to(
         trusting = Transports(Outside(address_rule(f"public,{host}")))
         assert (await trusting.send(to(uri), BODY)).error is None
         await trusting.close()
+
+
+async def test_an_account_in_the_uri_is_used(transport: Transports, start_receiver: StartReceiver) -> None:
+    receiver = await start_receiver()
+    await transport.send(to(receiver.uri.replace("//", "//ali:h%40sh@")), BODY)
+    assert receiver.requests[0].headers["Authorization"] == f"Basic {b64encode(b'ali:h@sh').decode()}"
 
 
 async def test_no_error_shows_a_password(transport: Transports, free_port: Callable[[], int]) -> None:
