@@ -80,6 +80,18 @@ def compile(node: Node, lookup: Lookup | None = None) -> Callable[[Entity], bool
             return _compare(target, sign, operand)
 
 
+def values(target: Path, entity: Entity) -> list[Any]:
+    """What a term on this target looks at in an entity: the values that its operator is asked about, in their order."""
+    found: list[Any] = []
+
+    def note(value: Any) -> bool:
+        found.append(value)
+        return False
+
+    _term(target, note, note, note)(entity)
+    return found
+
+
 def _linked(term: Exists | Absent | Compare, lookup: Lookup | None) -> Callable[[Entity], bool]:
     if lookup is None:
         raise NotSupported("q on an element of linked entities, name{…}, is not offered here")
