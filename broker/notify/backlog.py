@@ -9,6 +9,7 @@ import structlog
 from broker.errors import StorageUnavailable
 from broker.notify.lease import Lease
 from broker.storage.mongo_deliveries import MongoDeliveries, Row
+from broker.storage.mongo_held import HeldState
 
 _PENDING_MAX = 5000
 _RETRY_S = 0.5
@@ -18,9 +19,18 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
+class _Held:
+    """A state to store, in place of others that it has overtaken on its way; `durable` has their callers too."""
+
+    state: HeldState
+    durable: list[Callable[[], None]]
+
+
+@dataclass(slots=True)
 class _Writes:
     put: list[tuple[Row, Callable[[], None]]] = field(default_factory=list)
-    drop: list[str] = field(default_factory=list)
+    held: dict[str, _Held] = field(default_factory=dict)
+    drop: list[Row | HeldState] = field(default_factory=list)
 
 
 class Backlog:
@@ -49,9 +59,23 @@ class Backlog:
         self._of(tenant).put.append((row, durable))
         self._given()
 
-    def drop(self, tenant: str, row: Row) -> None:
-        """Remove a row that has been delivered."""
-        self._of(tenant).drop.append(row.id)
+    def hold(self, tenant: str, state: HeldState, durable: Callable[[], None]) -> None:
+        """Store a state in place of the one that is held of the entity; `durable` is called once it or a newer one is.
+
+        Of one entity they are to be given in their order.
+        """
+        held = self._of(tenant).held
+        waiting = held.get(state.id)
+        if waiting is not None:
+            waiting.state = state
+            waiting.durable.append(durable)
+            return
+        held[state.id] = _Held(state, [durable])
+        self._given()
+
+    def drop(self, tenant: str, row: Row | HeldState) -> None:
+        """Remove what has been delivered."""
+        self._of(tenant).drop.append(row)
         self._given()
 
     async def flush(self) -> None:
@@ -76,16 +100,19 @@ class Backlog:
                 await self._write(tenant, writes)
 
     async def _write(self, tenant: str, writes: _Writes) -> None:
-        for start in range(0, max(len(writes.put), len(writes.drop)), _WRITE_COUNT):
-            put, drop = writes.put[start : start + _WRITE_COUNT], writes.drop[start : start + _WRITE_COUNT]
-            await self._until_written(tenant, [row for row, _ in put], drop)
-            for _, durable in put:
-                durable()
-            self._done_count += len(put) + len(drop)
+        put: list[tuple[Row | HeldState, list[Callable[[], None]]]] = [(row, [durable]) for row, durable in writes.put]
+        put += [(held.state, held.durable) for held in writes.held.values()]
+        for start in range(0, max(len(put), len(writes.drop)), _WRITE_COUNT):
+            part, drop = put[start : start + _WRITE_COUNT], writes.drop[start : start + _WRITE_COUNT]
+            await self._until_written(tenant, [row for row, _ in part], drop)
+            for _, callers in part:
+                for durable in callers:
+                    durable()
+            self._done_count += len(part) + len(drop)
             async with self._written:
                 self._written.notify_all()
 
-    async def _until_written(self, tenant: str, put: list[Row], drop: list[str]) -> None:
+    async def _until_written(self, tenant: str, put: list[Row | HeldState], drop: list[Row | HeldState]) -> None:
         while True:
             await self._lease.sure()
             try:

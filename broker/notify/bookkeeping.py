@@ -1,14 +1,17 @@
 """The counters of subscriptions (clause 5.2.14): one write at a time, with all that was booked meanwhile."""
 
 import asyncio
+from collections import deque
 
 import structlog
 
 from broker.errors import StorageUnavailable
-from broker.storage.mongo_deliveries import Booking, MongoDeliveries
+from broker.storage.mongo_bookings import Attempt, Booking
+from broker.storage.mongo_deliveries import MongoDeliveries
 
-_REST_S = 0.05
-"""Pause between writes: a lone attempt is booked at once, thousands a second cost twenty writes."""
+_WRITES_PER_S = 20.0
+_WRITES_AT_ONCE = 10.0
+"""Who looks right after an attempt finds it booked; thousands of attempts a second cost twenty writes."""
 
 log = structlog.get_logger(__name__)
 
@@ -20,37 +23,50 @@ class Bookkeeping:
         self._deliveries = deliveries
         self._booked: dict[tuple[str, str], Booking] = {}
         self._arrived = asyncio.Event()
+        self._credit = _WRITES_AT_ONCE
+        self._credited_at_s = 0.0
 
-    def delivered(self, tenant: str, subscription: str, at: str, *, was_failing: bool) -> None:
-        """An attempt that succeeded, at this system timestamp."""
+    def delivered(self, tenant: str, subscription: str, attempt: Attempt, *, was_failing: bool) -> None:
+        """An attempt that succeeded."""
         booking = self._of(tenant, subscription)
         booking.sent_count += 1
+        booking.attempts.append(attempt)
         facts = booking.facts
-        facts["lastNotification"] = facts["lastSuccess"] = at
+        facts["lastNotification"] = facts["lastSuccess"] = attempt.at
         facts["state"] = "ok"
         if was_failing:
-            facts |= {"consecutiveFailures": None, "nextAttemptAt": None, "lastError": None}
+            facts |= {"consecutiveFailures": None, "nextAttemptAt": None, "lastError": None, "ended": None}
 
-    def failed(self, tenant: str, subscription: str, at: str, failures: int, next_attempt: str, error: str) -> None:
+    def failed(self, tenant: str, subscription: str, attempt: Attempt, failures: int, next_attempt: str) -> None:
         """An attempt that failed, the how many-th in a row, and when the next one is due."""
         booking = self._of(tenant, subscription)
         booking.sent_count += 1
         booking.failed_count += 1
+        booking.attempts.append(attempt)
         booking.facts |= {
-            "lastNotification": at,
-            "lastFailure": at,
+            "lastNotification": attempt.at,
+            "lastFailure": attempt.at,
             "state": "failed",
             "consecutiveFailures": failures,
             "nextAttemptAt": next_attempt,
-            "lastError": error,
+            "lastError": attempt.error,
         }
 
+    def due(self, tenant: str, subscription: str, due: str) -> None:
+        """When a timeInterval ends next."""
+        self._of(tenant, subscription).facts["due"] = due
+
     async def run(self) -> None:
-        """Writes, for ever."""
+        """Writes, for ever: the first ones at once, many that follow one another at a steady pace."""
         while True:
             await self._arrived.wait()
             await self.write()
-            await asyncio.sleep(_REST_S)
+            now_s = asyncio.get_running_loop().time()
+            earned = (now_s - self._credited_at_s) * _WRITES_PER_S
+            self._credit = min(_WRITES_AT_ONCE, self._credit + earned) - 1.0
+            self._credited_at_s = now_s
+            if self._credit < 1.0:
+                await asyncio.sleep(1.0 / _WRITES_PER_S)
 
     async def write(self) -> None:
         """Writes what is booked; what MongoDB does not take is kept for the next time."""
@@ -72,6 +88,7 @@ class Bookkeeping:
             newer.sent_count += booking.sent_count
             newer.failed_count += booking.failed_count
             newer.facts = booking.facts | newer.facts
+            newer.attempts = deque((*booking.attempts, *newer.attempts), newer.attempts.maxlen)
 
     def _of(self, tenant: str, subscription: str) -> Booking:
         booking = self._booked.get((tenant, subscription))

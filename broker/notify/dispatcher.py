@@ -12,6 +12,8 @@ from broker.notify.lane import Lane, Services
 from broker.notify.partitions import Share
 from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber
+from broker.notify.throttle import HeldBack
+from broker.notify.timetable import Timetable
 
 _SWEEP_S = 0.5
 _PACE_S = 0.02
@@ -41,13 +43,23 @@ class Dispatcher:
         self._with_backlog: set[tuple[str, str]] = set()
         self._crowded: set[Endpoint] = set()
         self._is_released = False
+        self._timetable = Timetable(services, self._lane)
+
+    async def load(self) -> None:
+        """Learns what earlier runs left of the subscriptions that are served here. Raises StorageUnavailable."""
+        for key in await self._services.deliveries.waiting():
+            if self._share.serves(*key):
+                self.expect_backlog(*key)
+        for key in await self._services.deliveries.holding():
+            if self._share.serves(*key):
+                self._timetable.expect_held(*key)
 
     def expect_backlog(self, tenant: str, subscription: str) -> None:
         """The subscription has pending rows from an earlier run."""
         self._with_backlog.add((tenant, subscription))
 
     def put(self, subscriber: Subscriber) -> None:
-        """A subscription is there, or has changed."""
+        """A subscription is there, or has changed, or goes on after a pause."""
         key = (subscriber.tenant, subscriber.id)
         lane = self._lanes.get(key)
         if lane is not None:
@@ -55,22 +67,42 @@ class Dispatcher:
             lane.move(subscriber, self._endpoint(subscriber.endpoint["uri"]))
             self._leave(former)
         elif key in self._with_backlog:
-            self._with_backlog.discard(key)
-            lane = self._open(subscriber, has_backlog=True)
-            if self._is_released:
-                lane.drain()
+            self._lane(subscriber)
+        self._timetable.put(subscriber)
+
+    def pause(self, tenant: str, subscription: str) -> None:
+        """A subscription is not to be sent to until `put`; what waits is kept."""
+        self._timetable.pause(tenant, subscription)
+        lane = self._lanes.get((tenant, subscription))
+        if lane is not None:
+            lane.halt()
+
+    def replay(self, tenant: str, subscription: str, subscriber: Subscriber | None) -> None:
+        """The backlog has rows that were not there before; None while the subscription is not served."""
+        lane = self._lanes.get((tenant, subscription))
+        if lane is not None:
+            lane.replay()
+            return
+        self.expect_backlog(tenant, subscription)
+        if subscriber is not None:
+            self.put(subscriber)
 
     def remove(self, tenant: str, subscription: str) -> None:
         """A subscription is gone: nothing more is sent to it."""
+        self._timetable.remove(tenant, subscription)
         self._with_backlog.discard((tenant, subscription))
         lane = self._lanes.pop((tenant, subscription), None)
         if lane is not None:
             lane.close()
             self._leave(lane.endpoint)
 
+    def holder(self, subscriber: Subscriber) -> HeldBack | None:
+        """Where the states go that a subscription is to be told of, if its throttling holds them back; else None."""
+        return self._timetable.holder(subscriber)
+
     def deliver(self, subscriber: Subscriber, delivery: Delivery) -> None:
         """Sends a notification on its way; returns at once."""
-        lane = self._lanes.get((subscriber.tenant, subscriber.id)) or self._open(subscriber, has_backlog=False)
+        lane = self._lanes.get((subscriber.tenant, subscriber.id)) or self._lane(subscriber)
         lane.offer(delivery)
         if lane.endpoint.is_crowded:
             self._crowded.add(lane.endpoint)
@@ -103,6 +135,7 @@ class Dispatcher:
         self._is_released = True
         for lane in self._lanes.values():
             lane.drain()
+        self._timetable.release()
 
     async def sweep(self) -> None:
         """Keeps slow receivers from holding up the position in the feed, for ever; also measures."""
@@ -111,7 +144,7 @@ class Dispatcher:
             await asyncio.sleep(_SWEEP_S)
             queued_before_s = asyncio.get_running_loop().time() - self._settings.wait_s
             for lane in list(self._lanes.values()):
-                if lane.is_busy and lane.is_direct:
+                if lane.is_busy:
                     before = finished_counts.get(lane.endpoint, 0)
                     if lane.endpoint.finished_count - before < _BRISK_PER_S * _SWEEP_S:
                         lane.relieve(queued_before_s)
@@ -130,13 +163,15 @@ class Dispatcher:
 
     async def stop(self, within_s: float) -> None:
         """Lets what is under way end, breaks off what does not, and leaves the rest to `deliveries`."""
+        self._timetable.halt()
         for lane in self._lanes.values():
             lane.halt()
         deadline_s = asyncio.get_running_loop().time() + within_s
-        while any(not endpoint.is_idle for endpoint in self._endpoints.values()):
+        while any(not endpoint.is_idle for endpoint in self._endpoints.values()) or not self._timetable.is_idle:
             if asyncio.get_running_loop().time() > deadline_s:
                 break
             await asyncio.sleep(_POLL_S)
+        await self._timetable.stop()
         for endpoint in self._endpoints.values():
             await endpoint.stop()
 
@@ -144,10 +179,17 @@ class Dispatcher:
         used_after_s = asyncio.get_running_loop().time() - _IN_USE_S
         return all(endpoint in crowded for endpoint in self._endpoints.values() if endpoint.used_at_s > used_after_s)
 
-    def _open(self, subscriber: Subscriber, *, has_backlog: bool) -> Lane:
-        endpoint = self._endpoint(subscriber.endpoint["uri"])
-        lane = Lane(subscriber, endpoint, self._services, has_backlog=has_backlog)
-        self._lanes[subscriber.tenant, subscriber.id] = lane
+    def _lane(self, subscriber: Subscriber) -> Lane:
+        """The lane of a subscription; one that is opened for it takes up the backlog of earlier runs."""
+        key = (subscriber.tenant, subscriber.id)
+        lane = self._lanes.get(key)
+        if lane is None:
+            has_backlog = key in self._with_backlog
+            self._with_backlog.discard(key)
+            endpoint = self._endpoint(subscriber.endpoint["uri"])
+            lane = self._lanes[key] = Lane(subscriber, endpoint, self._services, has_backlog=has_backlog)
+            if self._is_released:
+                lane.drain()
         return lane
 
     def _endpoint(self, uri: str) -> Endpoint:

@@ -18,6 +18,7 @@ class Sender(Protocol):
 class Endpoint:
     """Starts what is ready, first come first served, up to `in_flight_count` at the same time.
 
+    What comes from the backlog and what does not take turns, so that neither waits for all of the other.
     `queue_count` and `queue_bytes` bound what may wait here; the lanes ask `has_room` first. Workers are tasks that end
     when nothing is ready. Nothing starts while the lease of this process may have run out.
     """
@@ -28,7 +29,9 @@ class Endpoint:
         self._in_flight_count = in_flight_count
         self._queue_count = queue_count
         self._queue_bytes = queue_bytes
-        self._ready: deque[tuple[Sender, Delivery]] = deque()
+        self._fresh: deque[tuple[Sender, Delivery]] = deque()
+        self._stored: deque[tuple[Sender, Delivery]] = deque()
+        self._is_turn_of_stored = False
         self._workers: set[asyncio.Task[None]] = set()
         self.waiting_count = 0
         self.waiting_bytes = 0
@@ -64,7 +67,7 @@ class Endpoint:
 
     def start(self, sender: Sender, delivery: Delivery) -> None:
         """A notification that waits here may start."""
-        self._ready.append((sender, delivery))
+        (self._stored if delivery.is_stored else self._fresh).append((sender, delivery))
         if len(self._workers) < self._in_flight_count:
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(worker)
@@ -78,11 +81,15 @@ class Endpoint:
         await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self) -> None:
-        while self._ready:
+        while self._fresh or self._stored:
             if not self._lease.is_sure:
                 await self._lease.sure()
                 continue
-            sender, delivery = self._ready.popleft()
+            sender, delivery = self._next()
             if not delivery.is_withdrawn:
                 await sender.attempt(delivery)
                 self.finished_count += 1
+
+    def _next(self) -> tuple[Sender, Delivery]:
+        self._is_turn_of_stored = bool(self._stored) and not (self._is_turn_of_stored and self._fresh)
+        return (self._stored if self._is_turn_of_stored else self._fresh).popleft()

@@ -6,14 +6,15 @@ fails, or when one waits too long, all that have not started go to `deliveries`,
 last page has been read, the lane is on the direct road again.
 
 Order: on both roads a notification starts only when no earlier unfinished one of the subscription has an entity in
-common with it, and a page is read only when nothing is under way. While the page that may be the last is read, new
-notifications wait in memory behind it, so that nothing can overtake.
+common with it, and a page is read only when nothing of the former one is under way. While the page that may be the
+last is read, new notifications wait in memory behind it, so that nothing can overtake.
+
+When the receiver is back, a fresh notification of entities of which nothing waits does not queue behind the backlog.
 """
 
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from random import random
 
 import structlog
 
@@ -23,15 +24,19 @@ from broker.notify.backlog import Backlog
 from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
+from broker.notify.health import Health
+from broker.notify.linking import Read
 from broker.notify.ordering import Ordering
 from broker.notify.retry import RetryPolicy
 from broker.notify.subscriber import Subscriber
 from broker.notify.transports.base import Outcome, Transport
+from broker.notify.waiting import ENTITIES_MAX, WaitingEntities
 from broker.storage.mongo_deliveries import MongoDeliveries
 from ngsi.datetimes import parse as moment
 from ngsi.datetimes import system_text
 
 _PAGE_COUNT = 256
+_COUNT_EVERY_PAGES = 16
 _HELD_MAX = 200
 _STORAGE_RETRY_S = 1.0
 
@@ -47,6 +52,16 @@ class Services:
     deliveries: MongoDeliveries
     bookkeeping: Bookkeeping
     policy: RetryPolicy
+    read_linked: Read
+
+    async def send(self, subscriber: Subscriber, delivery: Delivery) -> Outcome:
+        """One attempt; what a transport raises against its promise is a failure like any other."""
+        row = delivery.row
+        try:
+            return await self.transport.send(subscriber.destination(row.context, row.body), row.body)
+        except Exception as exc:
+            log.exception("transport failed", subscription=subscriber.id)
+            return Outcome(f"{type(exc).__name__}: {exc}"[:300])
 
 
 class Lane:
@@ -57,26 +72,27 @@ class Lane:
     ) -> None:
         self.subscriber = subscriber
         self.endpoint = endpoint
+        self.health = Health(services.bookkeeping, services.deliveries, services.policy, subscriber.pace)
         self._services = services
         self._ordering: Ordering[Delivery] = Ordering()
         self._started: set[Delivery] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._is_direct = not has_backlog
+        self._stored_count = 0
+        self._page_finished = asyncio.Event()
+        self._page_finished.set()
+        self._pages_count = 0
+        self._is_trimmed = False
+        self._waiting = WaitingEntities()
+        # A pause that a receiver was granted holds over a restart of the notifier.
+        self._is_direct = not has_backlog and self.health.is_due
         self._is_closed = False
         self._is_halted = False
         self._held: list[Delivery] | None = None
         self._drain: asyncio.Task[None] | None = None
-        self._failures = 0
-        self._failed_at_s = 0.0
-        self._due_s = 0.0
-        self._is_probing = False
-        self._is_known_healthy = False
 
     @property
     def is_busy(self) -> bool:
         """Whether notifications wait in memory or are under way."""
-        return not self._idle.is_set()
+        return len(self._ordering) > 0
 
     @property
     def is_direct(self) -> bool:
@@ -85,38 +101,44 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Takes a new notification, later than all before."""
-        if self._is_direct:
-            if self.endpoint.has_room(len(delivery.row.body)):
+        row = delivery.row
+        if self._is_direct or self._may_overtake(row.entities):
+            if self.endpoint.has_room(len(row.body)):
                 self._admit(delivery)
                 return
             self.leave_direct_road()
+        self._waiting.add(row.entities)
         if self._held is not None and len(self._held) < _HELD_MAX:
             self._held.append(delivery)
         else:
-            self._store_held()
             self._store(delivery)
 
     def relieve(self, queued_before_s: float) -> None:
-        """Leaves the direct road when a notification has waited in memory since before that time of the loop."""
-        oldest = self._ordering.oldest
+        """Leaves the direct road when a notification has waited in memory alone since before that time of the loop."""
+        oldest = next((delivery for delivery in self._ordering if not delivery.is_stored), None)
         if oldest is not None and oldest.queued_at_s < queued_before_s and len(self._ordering) > len(self._started):
             self.leave_direct_road()
 
     def leave_direct_road(self, *, drain: bool = True) -> None:
         """Sends what has not started to `deliveries`; with `drain` it is fetched from there again."""
-        self._is_direct = False
+        if self._is_direct:
+            self._is_direct = False
+            self._waiting.reset({})
+        self._is_trimmed = False
         for delivery in self._ordering.withdraw_all_but(self._started):
             delivery.is_withdrawn = True
             self.endpoint.dismiss(delivery)
-            if not delivery.is_stored:
+            if delivery.is_stored:
+                self._leave_page()
+            else:
+                self._waiting.add(delivery.row.entities)
                 self._store(delivery)
-        self._note_idle()
         if drain:
             self.drain()
 
     def drain(self) -> None:
         """Starts to send what `deliveries` has."""
-        if not self._is_direct and (self._drain is None or self._drain.done()):
+        if not self._is_direct and not self._is_halted and (self._drain is None or self._drain.done()):
             self._drain = asyncio.get_running_loop().create_task(self._run_drain())
 
     def move(self, subscriber: Subscriber, endpoint: Endpoint) -> None:
@@ -124,12 +146,16 @@ class Lane:
         if endpoint is not self.endpoint:
             self.leave_direct_road()
         self.subscriber, self.endpoint = subscriber, endpoint
+        if self._is_halted:
+            self._is_halted = False
+            self.drain()
 
     def halt(self) -> None:
-        """Starts nothing more; what has not started goes to `deliveries`, for the next start of the notifier."""
+        """Starts nothing more until `move`; what has not started goes to `deliveries`."""
         self._is_halted = True
         if self._drain is not None:
             self._drain.cancel()
+            self._drain = None
         self.leave_direct_road(drain=False)
         self._store_held()
 
@@ -138,93 +164,75 @@ class Lane:
         self._is_closed = True
         self.halt()
 
+    def replay(self) -> None:
+        """`deliveries` has more than is known here."""
+        self.leave_direct_road()
+        self._forget_waiting()
+
     async def attempt(self, delivery: Delivery) -> None:
         """Sends one notification and deals with the outcome."""
-        loop = asyncio.get_running_loop()
-        endpoint = self.endpoint
-        row = delivery.row
+        endpoint, subscriber = self.endpoint, self.subscriber
         self._started.add(delivery)
-        delivery.started_at_s = loop.time()
+        started_at_s = asyncio.get_running_loop().time()
         try:
-            outcome = await self._services.transport.send(self.subscriber.destination(row.context, row.body), row.body)
+            outcome = await self._services.send(subscriber, delivery)
         except asyncio.CancelledError:
             self._finish_undelivered(delivery)
             endpoint.dismiss(delivery)
             raise
-        except Exception as exc:
-            log.exception("transport failed", subscription=self.subscriber.id)
-            outcome = Outcome(f"{type(exc).__name__}: {exc}"[:300])
-        ended_at_s = loop.time()
-        metrics.ATTEMPT_SECONDS.observe(ended_at_s - delivery.started_at_s)
+        self.health.note(subscriber, len(delivery.row.entities), started_at_s, outcome)
         if outcome.is_delivered:
             self._delivered(delivery)
         else:
-            self._failed(delivery, outcome, ended_at_s)
+            self.leave_direct_road()
+            self._finish_undelivered(delivery)
         endpoint.dismiss(delivery)
+        if outcome.is_gone and await self.health.end(subscriber):
+            self.halt()
+
+    def _may_overtake(self, entities: list[str]) -> bool:
+        return not self._is_halted and self.health.is_open and self._waiting.have_none(entities)
 
     def _admit(self, delivery: Delivery) -> None:
         self.endpoint.admit(delivery)
-        self._idle.clear()
+        if delivery.is_stored:
+            self._stored_count += 1
+            self._page_finished.clear()
         if self._ordering.add(delivery):
             self.endpoint.start(self, delivery)
 
     def _delivered(self, delivery: Delivery) -> None:
-        metrics.DELIVERED.inc()
-        subscriber = self.subscriber
-        self._services.bookkeeping.delivered(
-            subscriber.tenant,
-            subscriber.id,
-            system_text(datetime.now(UTC)),
-            was_failing=not self._is_known_healthy,
-        )
-        self._is_known_healthy = True
-        self._is_probing = False
-        self._failures = 0
         self._started.discard(delivery)
         for later in self._ordering.finish(delivery):
             self.endpoint.start(self, later)
         if delivery.is_stored:
-            self._services.backlog.drop(subscriber.tenant, delivery.row)
+            self._waiting.remove(delivery.row.entities)
+            self._services.backlog.drop(self.subscriber.tenant, delivery.row)
+            self._leave_page()
         else:
             delivery.settle()
-        self._note_idle()
-
-    def _failed(self, delivery: Delivery, outcome: Outcome, now_s: float) -> None:
-        metrics.FAILED.inc()
-        # Attempts that ran side by side tell of one and the same failure.
-        if delivery.started_at_s >= self._failed_at_s:
-            self._failures += 1
-            self._failed_at_s = now_s
-            if self._failures == 1:
-                log.warning("notification failed", subscription=self.subscriber.id, reason=outcome.error)
-            least_s = max(outcome.retry_after_s, self.subscriber.cooldown_s)
-            self._due_s = now_s + self._services.policy.delay_s(self._failures, random(), least_s)  # noqa: S311  # jitter
-        self._is_known_healthy = False
-        self._is_probing = not outcome.is_refusal
-        self._book_failure(outcome, now_s)
-        self.leave_direct_road(drain=not self._is_halted)
-        self._finish_undelivered(delivery)
 
     def _finish_undelivered(self, delivery: Delivery) -> None:
         self._started.discard(delivery)
         self._ordering.finish(delivery)
-        if not delivery.is_stored:
+        if delivery.is_stored:
+            self._leave_page()
+        else:
+            self._waiting.add(delivery.row.entities)
             self._store(delivery)
-        self._note_idle()
 
-    def _book_failure(self, outcome: Outcome, now_s: float) -> None:
-        now = datetime.now(UTC)
-        next_attempt = system_text(now + timedelta(seconds=max(0.0, self._due_s - now_s)))
-        subscriber = self.subscriber
-        self._services.bookkeeping.failed(
-            subscriber.tenant, subscriber.id, system_text(now), self._failures, next_attempt, outcome.error or ""
-        )
+    def _leave_page(self) -> None:
+        self._stored_count -= 1
+        if not self._stored_count:
+            self._page_finished.set()
 
     def _store(self, delivery: Delivery) -> None:
         if self._is_closed:
             delivery.settle()
             return
         metrics.STORED.inc()
+        # What is stored while the last page is read may not be on it.
+        self._store_held()
         self._services.backlog.put(self.subscriber.tenant, delivery.row, delivery.settle)
 
     def _store_held(self) -> None:
@@ -232,14 +240,10 @@ class Lane:
         for delivery in held or ():
             self._store(delivery)
 
-    def _note_idle(self) -> None:
-        if not len(self._ordering):
-            self._idle.set()
-
     async def _run_drain(self) -> None:
         while not self._is_direct:
-            await asyncio.sleep(max(0.0, self._due_s - asyncio.get_running_loop().time()))
-            await self._idle.wait()
+            await asyncio.sleep(self.health.wait_s(self.subscriber.pace.throttling_s))
+            await self._page_finished.wait()
             try:
                 await self._send_page()
             except StorageUnavailable as exc:
@@ -249,14 +253,18 @@ class Lane:
 
     async def _send_page(self) -> None:
         """Reads the oldest rows and starts them; goes over to the direct road when there are no more behind them."""
-        limit = 1 if self._is_probing else _PAGE_COUNT
+        limit = 1 if self.health.is_probing or self.subscriber.pace.throttling_s else _PAGE_COUNT
         subscriber = self.subscriber
         self._held = []
         await self._services.backlog.flush()
+        if subscriber.pace.keeps_newest and not self._is_trimmed:
+            await self._drop_superseded()
         rows, are_all = await self._services.deliveries.oldest(subscriber.tenant, subscriber.id, limit)
         if rows and await self._bury_old(rows[0].at):
             self._store_held()
             return
+        if not are_all:
+            await self._count_waiting()
         is_last = are_all and self._held is not None
         if not is_last:
             self._store_held()
@@ -269,6 +277,31 @@ class Lane:
             for delivery in held or ():
                 self.offer(delivery)
 
+    async def _count_waiting(self) -> None:
+        """Finds out of which entities something waits, if that is not known; now and then, as it takes time."""
+        self._pages_count += 1
+        if self._waiting.is_known or self._pages_count % _COUNT_EVERY_PAGES != 1:
+            return
+        subscriber = self.subscriber
+        counts = await self._services.deliveries.entities_waiting(subscriber.tenant, subscriber.id, ENTITIES_MAX)
+        if self._held is not None:
+            self._waiting.reset(counts)
+            for delivery in self._held:
+                self._waiting.add(delivery.row.entities)
+
+    def _forget_waiting(self) -> None:
+        self._waiting.reset(None)
+        self._pages_count = 0
+
+    async def _drop_superseded(self) -> None:
+        """Leaves only the newest of each entity, as the subscription wants it after an outage."""
+        subscriber = self.subscriber
+        self._is_trimmed = True
+        count = await self._services.deliveries.drop_superseded(subscriber.tenant, subscriber.id)
+        if count:
+            metrics.SUPERSEDED.inc(count)
+            self._forget_waiting()
+
     async def _bury_old(self, oldest_at: str) -> bool:
         """Makes dead letters of what is too old; False if nothing is."""
         policy = self._services.policy
@@ -277,8 +310,9 @@ class Lane:
             return False
         subscriber = self.subscriber
         limit = system_text(now - timedelta(seconds=policy.max_age_s))
-        reason = f"not delivered within {policy.max_age_s:g} s"
+        reason = policy.too_old
         count = await self._services.deliveries.bury(subscriber.tenant, subscriber.id, limit, system_text(now), reason)
+        self._forget_waiting()
         metrics.DEAD_LETTERS.inc(count)
         log.warning("dead letters", subscription=subscriber.id, count=count, reason=reason)
         return count > 0

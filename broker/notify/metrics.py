@@ -13,6 +13,10 @@ DELIVERED = ATTEMPTS.labels("delivered")
 FAILED = ATTEMPTS.labels("failed")
 STORED = Counter("medina_notifications_stored", "Notifications that went to the backlog in MongoDB")
 DEAD_LETTERS = Counter("medina_notifications_dead", "Notifications given up because of their age")
+HELD = Counter("medina_states_held", "States of entities that throttling held back")
+SUPERSEDED = Counter(
+    "medina_notifications_superseded", "Waiting notifications removed for newer ones, as their subscriptions want it"
+)
 ATTEMPT_SECONDS = Histogram(
     "medina_notification_attempt_seconds",
     "Duration of an attempt",

@@ -4,7 +4,7 @@ A notification may start when no earlier unfinished one has an entity in common 
 entities overtake each other, those of one entity never do.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, TypeVar
 
 
@@ -32,10 +32,9 @@ class Ordering(Generic[T]):
     def __len__(self) -> int:
         return len(self._unfinished)
 
-    @property
-    def oldest(self) -> T | None:
-        """The unfinished item that arrived first."""
-        return next(iter(self._unfinished), None)
+    def __iter__(self) -> Iterator[T]:
+        """The unfinished items, oldest first."""
+        return iter(self._unfinished)
 
     def add(self, item: T) -> bool:
         """Take the item in as the latest; True when it may start at once."""

@@ -32,6 +32,11 @@ class RetryPolicy:
         bound = min(self.cap_s, self.first_s * 2.0 ** min(failures - 1, _LARGEST_EXPONENT))
         return max(jitter * bound, min(least_s, self.retry_after_cap_s))
 
+    @property
+    def too_old(self) -> str:
+        """Why a notification of that age is given up."""
+        return f"not delivered within {self.max_age_s:g} s"
+
     def is_too_old(self, age_s: float) -> bool:
         """Whether a notification of this age is given up."""
         return age_s >= self.max_age_s

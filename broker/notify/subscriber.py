@@ -9,6 +9,7 @@ import orjson
 from broker.contexts import Contexts
 from broker.notify.condition import FILTERING, Condition
 from broker.notify.matcher import Criteria, selectors, triggers
+from broker.notify.pace import Pace, pace
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Destination
 from ngsi import geojson
@@ -17,6 +18,7 @@ from ngsi.datetimes import parse as moment
 from ngsi.datetimes import system_text
 from ngsi.notification import View, headers, view
 from ngsi.notification_parameters import GEO_JSON, JSON, LD_JSON
+from ngsi.subscription import context_of
 
 _FEATURES = b'","data":{"type":"FeatureCollection","features":['
 
@@ -38,6 +40,7 @@ class Subscriber:
     link: str | None
     looks_further: bool
     settings: DeliverySettings
+    pace: Pace
     _view: View | None = None
     _frame: tuple[bytes, bytes, bytes] | None = None
     _destinations: dict[tuple[str | None, str], Destination] | None = None
@@ -105,6 +108,7 @@ def subscriber(
     if members.get("isActive") is False:
         return None
     own_context = contexts.get(document["context"], tenant)
+    query_context = own_context if "readWith" not in document else contexts.get(context_of(document, "q"), tenant)
     source: ContextSource | None = members.get("jsonldContext")
     shown_context = own_context if source is None else contexts.get(source, tenant)
     link = None
@@ -116,12 +120,13 @@ def subscriber(
     return Subscriber(
         tenant,
         document["_id"],
-        _criteria(tenant, document, own_context, since),
+        criteria(tenant, document, query_context, since),
         members,
         shown_context,
         link,
         _looks_further(members),
         settings,
+        pace(document),
     )
 
 
@@ -142,7 +147,8 @@ def _looks_further(members: Mapping[str, Any]) -> bool:
     return "{" in q or "%7b" in q.lower()
 
 
-def _criteria(tenant: str, document: Mapping[str, Any], context: Context, since: str | None) -> Criteria:
+def criteria(tenant: str, document: Mapping[str, Any], context: Context, since: str | None) -> Criteria:
+    """What a stored subscription waits for, paused or not; `context` is the one to read its q with."""
     members = document["subscription"]
     watched = members.get("watchedAttributes")
     expires_at = members.get("expiresAt")

@@ -1,24 +1,33 @@
-"""What the notifier keeps in MongoDB: undelivered notifications, dead letters, and the counters of subscriptions.
+"""What the notifier keeps in MongoDB: undelivered notifications, dead letters, and states that throttling holds back.
 
 Collection `deliveries`, in the database of each tenant:
 {_id: "<subscription>/<sequence>/<notification id>", subscription, sequence, notification, entities: [ids], at, body,
  context, state: "pending" | "dead", deadAt?, error?}
 The id is made from the events that the notification stems from, so that a repetition after a crash finds it taken.
+States held back (`mongo_held`) stand in the same collection, with the state "held".
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import AsyncMongoClient, DeleteOne, InsertOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from broker.errors import StorageUnavailable
+from broker.storage.base import EntityStore
+from broker.storage.mongo import MongoEntityStore
+from broker.storage.mongo_bookings import Booking, booked
+from broker.storage.mongo_held import HELD, HeldState, held_states, holding, releasing
 from broker.storage.mongo_tenants import database_name, tenant_of
 
 _DUPLICATE = 11000
 _READ_BYTES_MAX = 4_000_000
-_Operation = InsertOne[dict[str, Any]] | DeleteOne
+_DROP_COUNT = 1000
+_QUERY_TIMEOUT_MS = 10_000
+_DURABLE = WriteConcern(w="majority", j=True)
+_UNREAD = {"delivery.attempts": 0}
+_Operation = InsertOne[dict[str, Any]] | UpdateOne | DeleteOne
 
 
 @dataclass(slots=True)
@@ -32,24 +41,13 @@ class Row:
     at: str
     body: bytes
     context: str | None = None
+    died: tuple[str, str] | None = None
+    """When and why it was given up; None as long as it is to be delivered."""
 
     @property
     def id(self) -> str:
         """The document's `_id`."""
         return f"{self.subscription}/{self.sequence}/{self.notification}"
-
-
-@dataclass(slots=True)
-class Booking:
-    """What happened to a subscription's notifications since the last booking.
-
-    `facts` has the members of the sub-document `delivery` to set: lastNotification, lastSuccess, lastFailure, state,
-    consecutiveFailures, nextAttemptAt, lastError (None removes one).
-    """
-
-    sent_count: int = 0
-    failed_count: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class MongoDeliveries:
@@ -60,10 +58,15 @@ class MongoDeliveries:
         self._prefix = prefix
         self._indexed: set[str] = set()
 
-    async def change(self, tenant: str, put: Sequence[Row], drop: Sequence[str]) -> None:
-        """Stores and removes rows durably (majority, journal), in no particular order; a row that is there stays."""
-        operations: list[_Operation] = [InsertOne(_document(row)) for row in put]
-        operations += [DeleteOne({"_id": row_id}) for row_id in drop]
+    async def change(self, tenant: str, put: Sequence[Row | HeldState], drop: Sequence[Row | HeldState]) -> None:
+        """Stores and removes rows durably (majority, journal), in no particular order; a row that is there stays.
+
+        A held state takes the place of an older one, and is not removed where a newer one has taken its place.
+        """
+        operations: list[_Operation] = [
+            holding(row) if isinstance(row, HeldState) else InsertOne(_document(row)) for row in put
+        ]
+        operations += [releasing(row) if isinstance(row, HeldState) else DeleteOne({"_id": row.id}) for row in drop]
         try:
             await self._index(tenant)
             await self._collection(tenant).bulk_write(operations, ordered=False)
@@ -108,24 +111,85 @@ class MongoDeliveries:
 
     async def waiting(self) -> dict[tuple[str, str], int]:
         """(tenant, subscription) → how many rows are pending, of all tenants."""
-        found: dict[tuple[str, str], int] = {}
+        return await self._counted("pending")
+
+    async def holding(self) -> dict[tuple[str, str], int]:
+        """(tenant, subscription) → how many states are held back, of all tenants."""
+        return await self._counted(HELD)
+
+    async def held(self, tenant: str, subscription: str) -> AsyncIterator[HeldState]:
+        """The states that are held back for a subscription, in the order of the feed."""
+        try:
+            async for state in held_states(self._collection(tenant), subscription):
+                yield state
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"Held states could not be read: {exc}") from exc
+
+    async def entities_waiting(self, tenant: str, subscription: str, limit: int) -> dict[str, int] | None:
+        """Entity id → in how many of the subscription's pending rows it is; None if there are more entities."""
         stages: list[Mapping[str, Any]] = [
-            {"$match": {"state": "pending"}},
-            {"$group": {"_id": "$subscription", "count": {"$sum": 1}}},
+            {"$match": {"subscription": subscription, "state": "pending"}},
+            {"$unwind": "$entities"},
+            {"$group": {"_id": "$entities", "count": {"$sum": 1}}},
+            {"$limit": limit + 1},
         ]
         try:
-            for tenant in await self._tenants():
-                async for group in await self._collection(tenant).aggregate(stages):
-                    found[tenant, group["_id"]] = group["count"]
+            cursor = await self._collection(tenant).aggregate(stages)
+            found = {group["_id"]: group["count"] async for group in cursor}
         except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be counted: {exc}") from exc
-        return found
+            raise StorageUnavailable(f"Deliveries could not be read: {exc}") from exc
+        return found if len(found) <= limit else None
+
+    async def drop_superseded(self, tenant: str, subscription: str) -> int:
+        """Removes the pending rows of which every entity is in a later one; how many."""
+        collection = self._collection(tenant)
+        wanted = {"subscription": subscription, "state": "pending"}
+        seen: set[str] = set()
+        superseded: list[str] = []
+        try:
+            async for row in collection.find(wanted, {"entities": 1}).sort("sequence", -1):
+                if seen.issuperset(row["entities"]):
+                    superseded.append(row["_id"])
+                seen.update(row["entities"])
+            for start in range(0, len(superseded), _DROP_COUNT):
+                await collection.delete_many({"_id": {"$in": superseded[start : start + _DROP_COUNT]}})
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"Superseded notifications could not be removed: {exc}") from exc
+        return len(superseded)
+
+    async def replays(self) -> list[tuple[str, str]]:
+        """(tenant, subscription) of those whose dead letters are to be delivered again; see `forget_replay`."""
+        try:
+            return [(item["tenant"], item["subscription"]) async for item in self._replays().find()]
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"Requests for replays could not be read: {exc}") from exc
+
+    async def forget_replay(self, tenant: str, subscription: str) -> None:
+        """The replay is under way."""
+        try:
+            await self._replays().delete_one({"_id": replay_id(tenant, subscription)})
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"The request for a replay could not be removed: {exc}") from exc
+
+    async def end(self, tenant: str, subscription: str, uri: str, now: str, reason: str) -> bool:
+        """Pauses a subscription, as its owner could, and says why; False if it no longer has this endpoint."""
+        changes = {
+            "subscription.isActive": False,
+            "modifiedAt": now,
+            "delivery.ended": {"at": now, "reason": reason},
+        }
+        unchanged = {"_id": subscription, "subscription.notification.endpoint.uri": uri}
+        subscriptions = self._client[self._database(tenant)].get_collection("subscriptions", write_concern=_DURABLE)
+        try:
+            return (await subscriptions.update_one(unchanged, {"$set": changes})).matched_count == 1
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"The subscription could not be paused: {exc}") from exc
 
     async def subscriptions(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """(tenant, document) of every subscription there is."""
         try:
             for tenant in await self._tenants():
-                async for document in self._client[self._database(tenant)]["subscriptions"].find():
+                async for document in self._client[self._database(tenant)]["subscriptions"].find({}, _UNREAD):
                     yield tenant, document
         except PyMongoError as exc:
             raise StorageUnavailable(f"Subscriptions could not be read: {exc}") from exc
@@ -137,9 +201,29 @@ class MongoDeliveries:
         """
         collection = self._client[self._database(tenant)].get_collection("subscriptions", write_concern=WriteConcern(1))
         try:
-            await collection.bulk_write([_counted(name, booking) for name, booking in bookings], ordered=False)
+            await collection.bulk_write([booked(name, booking) for name, booking in bookings], ordered=False)
         except PyMongoError as exc:
             raise StorageUnavailable(f"Counters could not be stored: {exc}") from exc
+
+    def entities(self, tenant: str) -> EntityStore:
+        """The entities of a tenant, to be read."""
+        collection = self._client[self._database(tenant)]["entities"]
+        return MongoEntityStore(collection, None, _QUERY_TIMEOUT_MS)
+
+    async def _counted(self, state: str) -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        stages: list[Mapping[str, Any]] = [
+            # Any subscription: with it the index has all that is needed.
+            {"$match": {"subscription": {"$gte": ""}, "state": state}},
+            {"$group": {"_id": "$subscription", "count": {"$sum": 1}}},
+        ]
+        try:
+            for tenant in await self._tenants():
+                async for group in await self._collection(tenant).aggregate(stages):
+                    found[tenant, group["_id"]] = group["count"]
+        except PyMongoError as exc:
+            raise StorageUnavailable(f"Deliveries could not be counted: {exc}") from exc
+        return found
 
     async def _tenants(self) -> list[str]:
         names = await self._client.list_database_names()
@@ -156,11 +240,19 @@ class MongoDeliveries:
         return database_name(self._prefix, tenant)
 
     def _collection(self, tenant: str) -> Any:
-        durable = WriteConcern(w="majority", j=True)
-        return self._client[self._database(tenant)].get_collection("deliveries", write_concern=durable)
+        return self._client[self._database(tenant)].get_collection("deliveries", write_concern=_DURABLE)
+
+    def _replays(self) -> Any:
+        return self._client[self._prefix]["replays"]
+
+
+def replay_id(tenant: str, subscription: str) -> str:
+    """The `_id` of a request for a replay in the collection `replays`: {_id, tenant, subscription, at}."""
+    return f"{tenant} {subscription}"
 
 
 def _document(row: Row) -> dict[str, Any]:
+    state = {"state": "pending"} if row.died is None else {"state": "dead", "deadAt": row.died[0], "error": row.died[1]}
     return {
         "_id": row.id,
         "subscription": row.subscription,
@@ -170,7 +262,7 @@ def _document(row: Row) -> dict[str, Any]:
         "at": row.at,
         "body": row.body,
         "context": row.context,
-        "state": "pending",
+        **state,
     }
 
 
@@ -184,15 +276,3 @@ def _row(document: dict[str, Any]) -> Row:
         document["body"],
         document["context"],
     )
-
-
-def _counted(subscription: str, booking: Booking) -> UpdateOne:
-    update: dict[str, Any] = {}
-    counts = {"delivery.timesSent": booking.sent_count, "delivery.timesFailed": booking.failed_count}
-    if any(counts.values()):
-        update["$inc"] = {name: count for name, count in counts.items() if count}
-    if facts := {f"delivery.{name}": fact for name, fact in booking.facts.items() if fact is not None}:
-        update["$set"] = facts
-    if gone := {f"delivery.{name}": "" for name, fact in booking.facts.items() if fact is None}:
-        update["$unset"] = gone
-    return UpdateOne({"_id": subscription}, update)
