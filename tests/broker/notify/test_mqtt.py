@@ -19,6 +19,8 @@ from broker.embedded import find_mosquitto, running_mosquitto
 from broker.notify.transports.base import Destination
 from broker.notify.transports.mqtt import MqttTransport
 from broker.notify.transports.outside import Outside
+from tests.broker.notify.conftest import StartNotifier
+from tests.broker.notify.writer import Writer, created, entity, updated
 from tests.waiting import until
 
 pytestmark = [
@@ -297,3 +299,44 @@ async def test_addresses_that_are_not_permitted_are_not_connected_to(free_port: 
         with pytest.raises(BlockingIOError):
             server.accept()
     await transport.close()
+
+
+async def test_nothing_is_lost_while_the_mqtt_broker_is_away(
+    writer: Writer, start_notifier: StartNotifier, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    await start_notifier()
+    chosen = free_port()
+    quality = [{"key": "MQTT-QoS", "value": "1"}]
+    await writer.subscribe("urn:s:1", f"mqtt://127.0.0.1:{chosen}/rooms", endpoint={"notifierInfo": quality})
+    state, changes = created(entity("urn:ngsi-ld:Room:1", temperature=0))
+    await writer.write((state, changes))
+    for value in range(1, 4):
+        state, change = updated(state, f"r{value}", temperature=value)
+        await writer.write((state, [change]))
+    assert await until(lambda: _failures(writer))
+    with mosquitto(tmp_path / "m", chosen):
+        # What is published before somebody listens is kept by nobody: the notifier's own counters tell of it.
+        state, change = updated(state, "r4", temperature=4)
+        await writer.write((state, [change]))
+        assert await until(lambda: _successes(writer, 5))
+        listening = Listener(chosen)
+        await until(lambda: listening.is_subscribed)
+        for value in range(5, 8):
+            state, change = updated(state, f"r{value}", temperature=value)
+            await writer.write((state, [change]))
+        await until(lambda: _values(listening) == [5, 6, 7])
+        listening.close()
+
+
+async def _successes(writer: Writer, count: int) -> bool:
+    counters = await writer.counters("urn:s:1")
+    return bool(counters["timesSent"] - counters["timesFailed"] >= count)
+
+
+async def _failures(writer: Writer) -> bool:
+    return bool((await writer.counters("urn:s:1")).get("timesFailed"))
+
+
+def _values(listening: Listener) -> list[int]:
+    """The temperatures in the order of their arrival."""
+    return [orjson.loads(message)["body"]["data"][0]["temperature"]["value"] for _, message in listening.messages]
