@@ -23,18 +23,16 @@ class GuardedResolver(AbstractResolver):
         self._rule = rule
         self._threads = ThreadPoolExecutor(lookups_count, thread_name_prefix="dns")
         self._asked: dict[tuple[str, int, int], asyncio.Future[list[str]]] = {}
-        self._trusted: set[str] = set()
+        self._trusted: dict[str, list[str]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The permitted addresses of a host; OSError if it has none."""
         addresses = await self._look_up(host, port, family)
-        if self._rule.trusts(host):
-            self._trusted.update(addresses)
-            permitted = addresses
-        else:
-            permitted = [address for address in addresses if self._rule.permits(address)]
+        permitted = [address for address in addresses if self._rule.permits(address)]
+        if len(permitted) < len(addresses) and self._rule.trusts(host):
+            self._trusted[host] = permitted = addresses
         if not permitted:
             raise OSError(None, f"{host} has no permitted address")
         return [
@@ -56,7 +54,7 @@ class GuardedResolver(AbstractResolver):
         """
         family, kind, protocol, _, to = address
         host = str(to[0])
-        if host not in self._trusted and not self._rule.permits(host):
+        if not self._rule.permits(host) and not any(host in addresses for addresses in self._trusted.values()):
             raise OSError(None, f"{host} is not a permitted address")
         return socket.socket(family, kind, protocol)
 
