@@ -115,7 +115,10 @@ def multi_status(payload: dict[str, Any]) -> Answer:
 def paging_headers(
     request: Request, path: str, limit: int, offset: int, *, more: bool
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """The Link header with the previous and the next page, where there is one (clause 6.3.10)."""
+    """The Link header with the previous and the next page, where there is one (clause 6.3.10).
+
+    `path` begins with a slash where it is no resource of the standard.
+    """
     links = []
     if offset > 0 and limit > 0:
         links.append(_page_link(request, path, limit, max(0, offset - limit), "prev"))
@@ -127,4 +130,5 @@ def paging_headers(
 def _page_link(request: Request, path: str, limit: int, offset: int, rel: str) -> str:
     parameters = {**request.url_parameters, "limit": str(limit), "offset": str(offset)}
     query = "&".join(f"{name}={quote(value, safe=':*,;()|=!@/')}" for name, value in sorted(parameters.items()))
-    return f'<{_BASE}/{path}?{query}>;rel="{rel}";type="{request.accept}"'
+    address = path if path.startswith("/") else f"{_BASE}/{path}"
+    return f'<{address}?{query}>;rel="{rel}";type="{request.accept}"'

@@ -25,8 +25,13 @@ _ANSWERS: dict[tuple[str, int], str] = {
     ("retrieveEntityMapAlias", 200): "EntityMap",
     ("querySubscriptions", 200): "ShownSubscriptions",
     ("retrieveSubscription", 200): "ShownSubscription",
+    ("explainSubscription", 200): "Explanation",
     ("retrieveSourceIdentity", 200): "ContextSourceIdentity",
     ("listTenants", 200): "Tenants",
+    ("showDeliveries", 200): "Deliveries",
+    ("listDeadLetters", 200): "DeadLetters",
+    ("showDeadLetter", 200): "DeadLetter",
+    ("replayDeadLetters", 200): "Replayed",
     ("listTypes", 200): "EntityTypes",
     ("describeType", 200): "EntityTypeInfo",
     ("listAttributes", 200): "Attributes",
@@ -81,7 +86,7 @@ def _operation(resource: Resource, method: str, operation: Operation) -> dict[st
     is_offered = operation.is_offered
     described: dict[str, Any] = {
         "operationId": operation.name,
-        "tags": [resource.segments[-1 if resource.segments[1] == "ex" else 2].strip("{}") if is_offered else "later"],
+        "tags": [resource.segments[3 if resource.segments[1] == "ex" else 2].strip("{}") if is_offered else "later"],
         "summary": summary if is_offered else f"{operation.name}: answers 501",
         "description": f"{description.strip()}\n\nETSI GS CIM 009 clause {operation.clause}.".strip(),
         "parameters": [*_path_parameters(resource), *_query_parameters(operation), *_header_parameters(operation)],
@@ -91,7 +96,7 @@ def _operation(resource: Resource, method: str, operation: Operation) -> dict[st
         described["requestBody"] = _body(method, operation.body)
     elif method in ("POST", "PUT", "PATCH"):
         described["requestBody"] = {"content": {"application/json": {}}}
-    if resource.segments[1] == "ex":
+    if 401 in operation.answers:
         described["security"] = [{"operator": []}]
     return described
 
@@ -133,6 +138,7 @@ def _path_parameters(resource: Resource) -> list[dict[str, Any]]:
 _PATH_EXAMPLES = {
     "attributeName": "temperature",
     "entityId": "urn:ngsi-ld:Room:1",
+    "notificationId": "urn:ngsi-ld:Notification:6f1f3b52-0000-8000-a000-000000000000",
     "subscriptionId": "urn:ngsi-ld:Subscription:1",
     "tenant": "settat",
     "type": "Room",
@@ -182,9 +188,10 @@ def _answered(operation: str, status: int) -> dict[str, Any]:
     feature = {"ShownEntity": "Feature", "ShownEntities": "FeatureCollection"}.get(name)
     if feature:
         types["application/geo+json"] = {"schema": {"$ref": f"#/components/schemas/{feature}"}}
-    return {"content": types, **({"headers": _PAGING} if name.endswith(("Entities", "Subscriptions")) else {})}
+    return {"content": types, **({"headers": _PAGING} if name.endswith(_PAGED) else {})}
 
 
+_PAGED = ("Entities", "Subscriptions", "DeadLetters")
 _PAGING = {
     "Link": {
         "description": "The @context of a JSON answer; the pages before and after this one (rel prev, next)",

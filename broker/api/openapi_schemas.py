@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from broker.api.openapi_deliveries import DELIVERY_SCHEMAS
 from broker.api.openapi_subscriptions import SUBSCRIPTION_SCHEMAS
 from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, SELECTOR, TEXTS, URI, Schema, describe
 from ngsi.vocabulary import VALUE_MEMBER
@@ -187,6 +188,7 @@ SCHEMAS: dict[str, Schema] = {
         examples=[{"expiresAt": "2126-03-01T09:00:00Z"}],
     ),
     **SUBSCRIPTION_SCHEMAS,
+    **DELIVERY_SCHEMAS,
     "LdContext": describe(
         "A JSON-LD document",
         {"@context": CONTEXT},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.storage.context_store import ContextStore
+from broker.storage.delivery_store import DeliveryStore
 from ngsi.changes import Change
 from ngsi.entity import Entity
 from ngsi.errors import NgsiError
@@ -116,6 +117,10 @@ class EntityStore(ABC):
         """
 
     @abstractmethod
+    async def last_changes(self, entity_id: str) -> list[tuple[Entity, Change]]:
+        """What the last write of an entity did, as `ngsi.changes.unroll` gives it; empty if it was never there."""
+
+    @abstractmethod
     def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
         """The entities that the query wants, in its order or by id, from the offset (0 is the first) on."""
 
@@ -220,6 +225,10 @@ class Storage(ABC):
     @abstractmethod
     def entity_maps(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
         """The entity maps of a tenant; documents whose date `gone` has passed disappear by and by. `guard` as above."""
+
+    @abstractmethod
+    def deliveries(self, tenant: str) -> DeliveryStore:
+        """The notifications of a tenant that are stored."""
 
     @abstractmethod
     def contexts(self) -> ContextStore:

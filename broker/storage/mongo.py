@@ -26,9 +26,12 @@ from broker.storage.base import (
     Write,
 )
 from broker.storage.context_store import ContextStore
+from broker.storage.delivery_store import DeliveryStore
 from broker.storage.mongo_contexts import MongoContextStore
+from broker.storage.mongo_dead_letters import MongoDeliveryStore
 from broker.storage.mongo_errors import translated
 from broker.storage.mongo_tenants import TenantRegister, database_name
+from ngsi.changes import Change, unroll
 from ngsi.entity import Entity
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.names import show
@@ -112,6 +115,12 @@ class MongoEntityStore(EntityStore):
             if failed:
                 failures[index] = failed[0]
         return failures
+
+    async def last_changes(self, entity_id: str) -> list[tuple[Entity, Change]]:
+        """See EntityStore."""
+        with translated():
+            found = await self._collection.find_one({"_id": entity_id}, {"geo": 0, "values": 0})
+        return [] if found is None else unroll(entity_id, documents.entity(found), documents.changes(found))
 
     async def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
         """See EntityStore."""
@@ -300,6 +309,10 @@ class MongoStorage(Storage):
     def entity_maps(self, tenant: str, guard: Guard | None = None) -> DocumentStore:
         """See Storage."""
         return MongoDocumentStore(self._collection(tenant, "entityMaps"), guard)
+
+    def deliveries(self, tenant: str) -> DeliveryStore:
+        """See Storage."""
+        return MongoDeliveryStore(self._client, self._prefix, tenant)
 
     def contexts(self) -> ContextStore:
         """See Storage."""

@@ -18,6 +18,7 @@ from broker.errors import StorageUnavailable
 from broker.storage.base import EntityStore
 from broker.storage.mongo import MongoEntityStore
 from broker.storage.mongo_bookings import Booking, booked
+from broker.storage.mongo_dead_letters import REPLAYS, replay_id
 from broker.storage.mongo_held import HELD, HeldState, held_states, holding, releasing
 from broker.storage.mongo_tenants import database_name, tenant_of
 
@@ -243,12 +244,7 @@ class MongoDeliveries:
         return self._client[self._database(tenant)].get_collection("deliveries", write_concern=_DURABLE)
 
     def _replays(self) -> Any:
-        return self._client[self._prefix]["replays"]
-
-
-def replay_id(tenant: str, subscription: str) -> str:
-    """The `_id` of a request for a replay in the collection `replays`: {_id, tenant, subscription, at}."""
-    return f"{tenant} {subscription}"
+        return self._client[self._prefix][REPLAYS]
 
 
 def _document(row: Row) -> dict[str, Any]:

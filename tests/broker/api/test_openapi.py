@@ -111,6 +111,7 @@ KNOWN = {
     "contextId": "urn:ngsi-ld:Context:unknown",
     "entityId": "urn:ngsi-ld:Room:1",
     "entityMapId": "urn:ngsi-ld:EntityMap:unknown",
+    "notificationId": "urn:ngsi-ld:Notification:unknown",
     "subscriptionId": "urn:ngsi-ld:Subscription:1",
     "tenant": "settat",
     "type": "Room",
