@@ -19,6 +19,7 @@ _TEXTS = {
     "deleteAll": "true: all instances of the attribute",
     "details": "true: what is known of each, instead of its name, URL or content alone",
     "drop": "For a purge: attributes that are deleted; the entities stay",
+    "entityId": "The entity that it is about",
     "entityMap": "true: the ids of all that is found are kept, so that the pages are those of one set; the header "
     "NGSILD-EntityMap tells of the map, and sent with a further request uses it",
     "entityMapLifetime": "With entityMap: how long it is kept, as in PT10M (the default), P1D at the most",
@@ -37,6 +38,7 @@ _TEXTS = {
     "keep": "For a purge: attributes that stay; all others of the entities are deleted",
     "kind": "Hosted, Cached or ImplicitlyCreated",
     "lang": "Languages wanted, as in Accept-Language; for a merge the language of strings for LanguageProperties",
+    "lastEventId": "The id of the last message received: the stream goes on behind it (the header Last-Event-ID wins)",
     "limit": "Results in a page, 20 by default, 1000 at the most",
     "local": "true: this broker's own entities only",
     "observedAt": "The new observedAt of the attributes named that had one",
@@ -51,6 +53,7 @@ _TEXTS = {
     "reload": "true: fetch the @context anew instead of deleting it",
     "scopeQ": "Scopes wanted: + stands for one level, # for all below; ; is and, , or | is or",
     "splitEntities": "Concerns entities spread over brokers; nothing comes of it here",
+    "tenant": "The tenant, for browsers, which cannot set the header NGSILD-Tenant here",
     "type": "Entity type selection, e.g. Zone,ThermalCamera or (Device;Camera)",
 }
 
@@ -74,6 +77,7 @@ _EXAMPLES: dict[str, str] = {
     "attrs": "temperature,co2",
     "coordinates": "[-7.62,33.0]",
     "datasetId": "urn:ngsi-ld:Dataset:roof",
+    "entityId": "urn:ngsi-ld:Room:1",
     "entityMapLifetime": "PT10M",
     "expandValues": "usage",
     "geoproperty": "location",

@@ -1,6 +1,6 @@
 """The JSON schemas of subscriptions (clauses 5.2.12 to 5.2.15) and of what is told about them, with examples."""
 
-from broker.api.openapi_words import CONTEXT, MOMENT, SELECTOR, TEXTS, URI, Schema, describe
+from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, SELECTOR, TEXTS, URI, Schema, describe
 from ngsi.subscription import TRIGGERS
 from ngsi.temporal_query import PROPERTIES, RELATIONS
 
@@ -147,6 +147,33 @@ SUBSCRIPTION_SCHEMAS: dict[str, Schema] = {
         },
         ["id", "type", "notification", "status"],
         examples=[{"id": "urn:ngsi-ld:Subscription:1", **_EXAMPLE, "status": "active"}],
+    ),
+    "Finding": describe(
+        "What one test found",
+        {
+            "test": {"type": "string", "description": "Its name, such as active, entities, notificationTrigger, q"},
+            "passed": {"type": "boolean"},
+            "detail": {"type": "string", "description": "A sentence"},
+            "parts": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
+        },
+        ["test", "passed", "detail"],
+    ),
+    "Explanation": describe(
+        "Why a subscription is told of the last change of an entity, or is not",
+        {
+            "subscriptionId": URI,
+            "entityId": URI,
+            "told": {"type": "boolean"},
+            "summary": {"type": "string"},
+            "change": describe(
+                "The last change of the entity",
+                {"at": MOMENT, "event": {"type": "string"}, "attributes": NAMES},
+                ["at", "event", "attributes"],
+            ),
+            "tests": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
+            "delivery": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
+        },
+        ["subscriptionId", "entityId", "told", "summary", "tests", "delivery"],
     ),
     "ShownSubscriptions": {"type": "array", "items": {"$ref": "#/components/schemas/ShownSubscription"}},
 }
