@@ -24,6 +24,7 @@ from broker.notify.transports.base import Transport
 from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed
 from broker.storage.mongo_shares import MongoShares
+from broker.tasks import end
 
 FINISH_WITHIN_S = 3.0
 _COUNT_BACKLOG_EVERY_S = 10.0
@@ -124,10 +125,3 @@ def note_first_failure(tasks: list[asyncio.Task[Any]], failure: asyncio.Future[N
 
 def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
-
-
-async def end(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancels tasks and waits for their end."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,7 +19,7 @@ from broker.listening import listen
 from broker.notify import metrics
 from broker.notify.membership import Membership
 from broker.notify.ops import make_app, make_server
-from broker.notify.pipeline import Pipeline, Surroundings, end, note_first_failure, running_pipeline
+from broker.notify.pipeline import Pipeline, Surroundings, note_first_failure, running_pipeline
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
 from broker.notify.transports.outside import Outside
@@ -31,6 +31,9 @@ from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed, connect
 from broker.storage.mongo_linked import MongoLinked
 from broker.storage.mongo_shares import MongoShares
+from broker.tasks import end
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ class RunningNotifier:
 
     membership: Membership
     failure: asyncio.Future[None]
+    stopping: asyncio.Future[None]
     pipeline: Pipeline | None = None
 
     def checks(self) -> Mapping[str, str | None]:
@@ -64,17 +68,22 @@ class RunningNotifier:
         return [] if self.pipeline is None else sorted(self.pipeline.share.partitions)
 
     async def serve(self, surroundings: Surroundings) -> None:
-        """Works for the partitions that it holds, with a new pipeline whenever these change; for ever."""
-        while True:
-            share = await self.membership.share()
+        """Works for the partitions that it holds, with a new pipeline whenever these change, until it is stopped."""
+        while (share := await _first(self.membership.share(), self.stopping)) is not None:
             async with running_pipeline(surroundings, share) as pipeline:
                 self.pipeline = pipeline
                 metrics.PARTITIONS.set(len(share.partitions))
                 try:
-                    pipeline.is_lost = await _first(self.membership.until_disturbed(), pipeline.failure)
+                    is_lost = await _first(self.membership.until_disturbed(), self.stopping, pipeline.failure)
+                    pipeline.is_lost = bool(is_lost)
                 finally:
                     self.pipeline = None
                     metrics.PARTITIONS.set(0)
+
+    async def stop(self, serving: asyncio.Task[None]) -> None:
+        """Lets `serve`, which is this task, finish what is under way."""
+        self.stopping.set_result(None)
+        await asyncio.wait([serving])
 
 
 async def run() -> None:
@@ -132,23 +141,25 @@ async def running_notifier(
             delivery,
         )
         stack.push_async_callback(membership.leave)
-        running = RunningNotifier(membership, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        running = RunningNotifier(membership, loop.create_future(), loop.create_future())
         beating = asyncio.create_task(membership.run())
         stack.push_async_callback(end, [beating])
         serving = asyncio.create_task(running.serve(surroundings))
-        stack.push_async_callback(end, [serving])
+        stack.push_async_callback(running.stop, serving)
         note_first_failure([beating, serving], running.failure)
         yield running
 
 
-async def _first(awaited: Coroutine[Any, Any, bool], failure: asyncio.Future[None]) -> bool:
-    """The result of a coroutine; raises what the future holds as soon as it is set."""
+async def _first(awaited: Coroutine[Any, Any, T], *ends: asyncio.Future[None]) -> T | None:
+    """The result of a coroutine, None as soon as one of the futures is set; raises what that holds."""
     task = asyncio.create_task(awaited)
-    waited_for: list[asyncio.Future[Any]] = [task, failure]
+    waited_for: list[asyncio.Future[Any]] = [task, *ends]
     try:
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
-        if failure.done():
-            failure.result()
+        for ended in ends:
+            if ended.done():
+                return ended.result()
         return await task
     finally:
         await end([task])
