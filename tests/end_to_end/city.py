@@ -95,18 +95,24 @@ class City:
             "MEDINA_DEVICES": str(folder / "devices.toml"),
             "MEDINA_PSEUDONYM_KEY": "0123456789abcdef0123456789abcdef",
         }
-        receiver = ["-m", "tests.end_to_end.receiver", "--log", str(self.record.path), "--number", *numbers]
+        self._numbers = numbers
         self.parts = {
             "mongod": self._server("mongod", mongod_command(folder / "mongod", self.ports["mongod"])),
             "mqtt": self._server("mqtt", mqtt_command(folder / "mqtt", self.ports["mqtt"])),
             "broker": self.role("broker"),
             "notifier": self.role("notifier"),
             "agent": self.role("agent"),
-            "receiver": self._server("receiver", [sys.executable, *receiver, "--port", str(self.ports["receiver"])]),
+            "receiver": self.receiver("receiver", self.record),
         }
 
     def _server(self, name: str, command: list[str]) -> Process:
         return Process(name, command, {}, self.folder, lambda: answers(self.ports[name]))
+
+    def receiver(self, name: str, record: Record) -> Process:
+        """A receiver's process, not started, with a record of its own."""
+        port = str(self.ports.setdefault(name, unused_port()))
+        command = ["-m", "tests.end_to_end.receiver", "--port", port, "--log", str(record.path)]
+        return self._server(name, [sys.executable, *command, "--number", *self._numbers])
 
     def role(self, command: str, name: str | None = None, settings: Mapping[str, str] | None = None) -> Process:
         """A role's process, not started; `name` and `settings` tell a second one of the same command apart."""

@@ -69,6 +69,16 @@ class Process:
         self._child.kill()
         self._child.wait()
 
+    def pause(self) -> None:
+        """SIGSTOP: it does nothing more, and everything that it has stays open."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """SIGCONT: it goes on where it was paused."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self._child is not None

@@ -3,8 +3,9 @@
     python -m tests.end_to_end.receiver --port 9000 --log received.tsv
 
 Each entity of each notification becomes one line of the log, written before the 204: entity id, number (the first
-attribute of --number it has, else -1), sent ns (attribute "sent", else 0), received ns; separated by tabs. Times are
-CLOCK_MONOTONIC, which the processes of one machine share. `GET /count` answers how many lines this process wrote.
+attribute of --number it has, else -1), sent ns (attribute "sent", else 0), received ns, subscription id; separated by
+tabs. Times are CLOCK_MONOTONIC, which the processes of one machine share. `GET /count` answers how many lines this
+process wrote.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ class Log:
     def record(self, body: bytes) -> None:
         """Write a line per entity of the notification `body`."""
         received = time.monotonic_ns()
-        entities = orjson.loads(body).get("data", ())
+        notification = orjson.loads(body)
+        entities = notification.get("data", ())
+        told = notification.get("subscriptionId", "")
         lines = [
-            f"{entity['id']}\t{self._number(entity)}\t{_integer(entity.get('sent'), 0)}\t{received}\n"
+            f"{entity['id']}\t{self._number(entity)}\t{_integer(entity.get('sent'), 0)}\t{received}\t{told}\n"
             for entity in entities
         ]
         os.write(self._file, "".join(lines).encode())

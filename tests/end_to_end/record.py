@@ -32,14 +32,16 @@ class Arrivals:
         return sorted(set(range(count)) - self.seen)
 
 
-def read(lines: Iterable[str]) -> dict[str, Arrivals]:
-    """Arrivals by entity id, from the lines of a receiver's log; a last line that is not whole yet is left out."""
-    arrivals: dict[str, Arrivals] = {}
+def read(lines: Iterable[str], arrivals: dict[str, Arrivals], *, by_subscription: bool) -> None:
+    """Add the lines of a receiver's log to the arrivals by entity id, with `by_subscription` by "subscription entity".
+
+    A last line that is not whole yet is left out.
+    """
     for line in lines:
         if line.endswith("\n"):
-            entity, number, sent, received = line.split("\t")
-            arrivals.setdefault(entity, Arrivals()).add(int(number), int(sent), int(received))
-    return arrivals
+            entity, number, sent, received, subscription = line[:-1].split("\t")
+            key = f"{subscription} {entity}" if by_subscription else entity
+            arrivals.setdefault(key, Arrivals()).add(int(number), int(sent), int(received))
 
 
 class Record:
@@ -53,12 +55,13 @@ class Record:
         """Entities notified so far, duplicates included."""
         return self.path.read_bytes().count(b"\n") if self.path.exists() else 0
 
-    def arrivals(self) -> dict[str, Arrivals]:
-        """Everything so far, by entity id."""
-        if not self.path.exists():
-            return {}
-        with self.path.open(encoding="utf-8") as lines:
-            return read(lines)
+    def arrivals(self, *, by_subscription: bool = False) -> dict[str, Arrivals]:
+        """Everything so far, by entity id or by "subscription entity"."""
+        found: dict[str, Arrivals] = {}
+        if self.path.exists():
+            with self.path.open(encoding="utf-8") as lines:
+                read(lines, found, by_subscription=by_subscription)
+        return found
 
     def clear(self) -> None:
         """Forget what arrived; a receiver that has the file open goes on at its new end."""
