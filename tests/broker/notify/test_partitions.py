@@ -52,7 +52,7 @@ def test_every_subscription_has_one_partition(tenant: str, subscription: str) ->
 
 
 def test_partitions_stay_what_they_are() -> None:
-    assert [partition("", "urn:s:1"), partition("", "urn:s:2")] == [10, 13]
+    assert [partition("", "urn:s:1"), partition("", "urn:s:2"), partition("rabat", "urn:s:1")] == [10, 0, 7]
 
 
 def test_a_share_starts_at_its_least_position_and_passes_over_what_a_partition_has_had() -> None:
