@@ -12,12 +12,15 @@ from broker.api import (
     batch,
     consumption,
     contexts,
+    deliveries,
     discovery,
     entities,
     entity_maps,
+    explain,
     identity,
     later,
     purge,
+    streams,
     subscriptions,
     tenancy,
 )
@@ -26,9 +29,10 @@ from broker.api.cors import Cors
 from broker.api.docs_page import add_docs_page
 from broker.api.openapi import openapi
 from broker.api.routing import NgsiLdApi, merged
+from broker.api.stream_websocket import StreamWebSocket
 from broker.clock import system_now
 from broker.context_fetch import web_of_contexts
-from broker.context_supply import ContextSupply
+from broker.context_supply import ContextSupply, SuppliedContexts
 from broker.contexts import Contexts
 from broker.errors import StorageError
 from broker.preloaded_contexts import preloaded
@@ -36,6 +40,8 @@ from broker.reaper import Reaper
 from broker.services import Services
 from broker.settings import Settings
 from broker.storage.mongo import MongoStorage
+from broker.storage.mongo_log import MongoLogs
+from broker.streams.streams import Streams
 from broker.tenants import Tenants
 from ngsi.vocabulary import SPECIFICATION
 
@@ -49,6 +55,9 @@ RESOURCES = merged(
         batch,
         purge,
         subscriptions,
+        deliveries,
+        explain,
+        streams,
         contexts,
         identity,
         entity_maps,
@@ -66,11 +75,16 @@ class ContextApi(FastAPI):
     """
 
     ngsi_ld: NgsiLdApi
+    stream_websocket: StreamWebSocket
+    end_streams: Callable[[], None]
+    """Ends all streams; to be called when the server begins to stop, because it waits for them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection of the server."""
         if scope["type"] == "http" and scope["path"].startswith("/ngsi-ld/"):
             await self.ngsi_ld(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self.stream_websocket(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -97,9 +111,19 @@ def create_app(settings: Settings | None = None) -> ContextApi:
         tenants = Tenants(storage, settings, system_now)
         supply = ContextSupply(contexts, storage.contexts(), web_of_contexts(settings), system_now)
         bodies = BodyBudget(settings.bodies_bytes)
-        services = Services(settings, storage, tenants, contexts, supply, bodies, system_now)
+        followers = Streams(
+            MongoLogs(settings.mongodb_uri, settings.database, settings.mongodb_timeout_s),
+            tenants,
+            SuppliedContexts(contexts, supply),
+            system_now,
+            count=settings.stream_count,
+            channel_bytes=settings.stream_bytes,
+            start_within_s=settings.mongodb_timeout_s,
+        )
+        services = Services(settings, storage, tenants, contexts, supply, bodies, followers, system_now)
         async with supply.tended(), Reaper(storage, tenants, system_now).working():
             yield
+        await followers.close()
         await tenants.close()
         await storage.close()
 
@@ -110,7 +134,10 @@ def create_app(settings: Settings | None = None) -> ContextApi:
         docs_url=None,
         redoc_url=None,
     )
-    app.ngsi_ld = NgsiLdApi(RESOURCES, running, Cors(settings.cors_origins))
+    cors = Cors(settings.cors_origins)
+    app.ngsi_ld = NgsiLdApi(RESOURCES, running, cors)
+    app.stream_websocket = StreamWebSocket(running, cors)
+    app.end_streams = lambda: running().streams.end()
     add_docs_page(app)
     app.openapi = lambda: openapi(app, RESOURCES)  # type: ignore[method-assign]  # FastAPI's way to replace its document
 

@@ -7,6 +7,7 @@ not with a process that never becomes ready.
 import asyncio
 import gc
 import signal
+import socket
 from typing import Final
 
 import uvicorn
@@ -20,6 +21,17 @@ from broker.supervisor.errors import StartError
 
 MONGO_WITHIN_S: Final = 15.0
 FINISH_REQUESTS_WITHIN_S: Final = 3
+WEBSOCKET_MESSAGE_BYTES: Final = 65_536
+"""Of what clients say in WebSockets, which nobody listens to."""
+
+
+class ApiServer(uvicorn.Server):
+    """uvicorn that ends the streams before it waits for its connections, which otherwise have no end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops serving."""
+        self.config.app.end_streams()  # type: ignore[union-attr]  # a ContextApi, not the name of one
+        await super().shutdown(sockets)
 
 
 def serve_context_api() -> None:
@@ -29,11 +41,14 @@ def serve_context_api() -> None:
     logs.configure()
     settings = Settings()
     check_replica_set(settings.mongodb_uri, MONGO_WITHIN_S)
-    server = uvicorn.Server(
+    server = ApiServer(
         uvicorn.Config(
             create_app(),
             loop="uvloop",
             http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             access_log=False,
             server_header=False,
             proxy_headers=False,

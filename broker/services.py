@@ -8,6 +8,7 @@ from broker.context_supply import ContextSupply
 from broker.contexts import Contexts
 from broker.settings import Settings
 from broker.storage.base import Storage
+from broker.streams.streams import Streams
 from broker.tenants import Tenants
 
 
@@ -21,5 +22,6 @@ class Services:
     contexts: Contexts
     context_supply: ContextSupply
     bodies: BodyBudget
+    streams: Streams
     clock: Callable[[], str]
     """The present as a system timestamp."""

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """How long MongoDB may work on one query before it is answered 403 TooComplexQuery."""
     mongodb_timeout_s: float = Field(default=5.0, gt=0)
     """How long a request waits for MongoDB to be there before it is answered 503."""
+    stream_count: int = Field(default=1000, ge=1)
+    """Streams (SSE, WebSocket) that one process serves at the same time; beyond that the answer is 503."""
+    stream_bytes: int = Field(default=1_000_000, ge=1)
+    """What may wait for one client of a stream; beyond that its stream ends and it comes back where it stopped."""
     transfer_timeout_s: float = Field(default=30.0, gt=0)
     """How long a client may take to send its body, or to take the next 64 KiB of an answer."""
     cors_origins: str = Field(default="", pattern=r"^(\*|https?://[^\s,*/]+(\s*,\s*https?://[^\s,*/]+)*)?$")

@@ -4,7 +4,10 @@ _EXPOSED = (
     b"allow, link, location, ngsild-entitymap, ngsild-results-count, ngsild-tenant, ngsild-warning, "
     b"preference-applied, retry-after"
 )
-_ALLOWED = b"accept, authorization, content-encoding, content-type, link, ngsild-entitymap, ngsild-tenant, prefer"
+_ALLOWED = (
+    b"accept, authorization, content-encoding, content-type, last-event-id, link, ngsild-entitymap, ngsild-tenant, "
+    b"prefer"
+)
 _REMEMBERED_S = b"600"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -17,6 +20,13 @@ class Cors:
         self._any = origins == "*"
         self._origins = frozenset(item.strip().encode() for item in origins.split(",") if item.strip())
         self.is_on = bool(self._origins)
+
+    def allows(self, request: dict[bytes, bytes]) -> bool:
+        """Whether a WebSocket may be opened, to which browsers do not apply CORS: by no page, or one that may call."""
+        origin = request.get(b"origin")
+        if origin is None or self._any or origin in self._origins:
+            return True
+        return origin.partition(b"://")[2] == request.get(b"host")
 
     def headers(self, request: dict[bytes, bytes]) -> Headers:
         """What an answer to this request says to the browser."""

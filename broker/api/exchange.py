@@ -4,10 +4,11 @@ import asyncio
 import json
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import orjson
+from starlette.types import Receive, Send
 
 from broker.contexts import STORE_PATH
 from broker.errors import HttpRefusal
@@ -21,6 +22,7 @@ from ngsi.vocabulary import CONTEXT_REL
 JSON = "application/json"
 LD_JSON = "application/ld+json"
 GEO_JSON = "application/geo+json"
+EVENT_STREAM = "text/event-stream"
 
 _DEPTH_MAX = 60
 _NOT_YET = object()
@@ -31,16 +33,26 @@ _LINK = re.compile(r'\s*<([^>]*)>\s*((?:;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,]+
 _LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?')
 
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+class Stream(Protocol):
+    """Sends an answer that has no end of its own, all of it, with these headers; to HEAD without its body."""
+
+    async def __call__(self, receive: Receive, send: Send, headers: Headers, *, is_head: bool) -> None:
+        """Serves one connection."""
+
+
 class Answer(NamedTuple):
     """Status, body and further headers of an answer; without body there is no Content-Type.
 
-    A long body is a list of chunks, so that its whole is never there twice.
+    A long body is a list of chunks, so that its whole is never there twice. A `stream` sends everything by itself.
     """
 
     status: int
     content: bytes | list[bytes] = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
+    stream: Stream | None = None
 
     @property
     def size(self) -> int:
@@ -242,19 +254,20 @@ def media_type(content_type: bytes | None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def accepted(accept: bytes | None, *, offers_geojson: bool = False) -> str:
+def accepted(accept: bytes | None, *, offers_geojson: bool = False, offers_events: bool = False) -> str:
     """The representation that the Accept header prefers, the first of equal ones (clause 6.3.4); 406 if it has none."""
+    offers: tuple[str, ...] = (JSON, LD_JSON, GEO_JSON) if offers_geojson else (JSON, LD_JSON)
+    if offers_events:
+        offers = (EVENT_STREAM,)
     if accept is None:
-        return JSON
-    offers = (JSON, LD_JSON, GEO_JSON) if offers_geojson else (JSON, LD_JSON)
+        return offers[0]
     quality = dict.fromkeys(offers, (-1, 0.0))
     for item in accept.decode("latin-1").lower().split(","):
         wanted, *parameters = [part.strip() for part in item.split(";")]
         weight = _weight(parameters)
         for offered in quality:
-            specificity = (
-                ("*/*", "application/*", offered).index(wanted) if wanted in ("*/*", "application/*", offered) else -1
-            )
+            wider = ("*/*", offered.partition("/")[0] + "/*", offered)
+            specificity = wider.index(wanted) if wanted in wider else -1
             if specificity > quality[offered][0]:
                 quality[offered] = (specificity, weight)
     best = max(quality, key=lambda offered: quality[offered][1])

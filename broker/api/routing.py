@@ -127,8 +127,12 @@ class NgsiLdApi:
             extra = ((b"ngsild-tenant", _HARMLESS(b"?", headers[b"ngsild-tenant"])),)
         if self._cors.is_on:
             extra += self._cors.headers(headers)
+        is_head = scope["method"] == "HEAD"
+        if answer.stream is not None:
+            await answer.stream(receive, send, (*answer.headers, *extra), is_head=is_head)
+            return
         within_s = services.settings.transfer_timeout_s
-        await send_answer(answer, headers, extra, send, within_s, is_head=scope["method"] == "HEAD")
+        await send_answer(answer, headers, extra, send, within_s, is_head=is_head)
 
     def _find(self, raw_path: bytes) -> tuple[Resource, list[str]]:
         """The resource of a path and its decoded parameters; a slash at the end makes no difference."""
@@ -153,7 +157,9 @@ class NgsiLdApi:
         headers: dict[bytes, bytes],
         content: bytes,
     ) -> Answer:
-        accept = accepted(headers.get(b"accept"), offers_geojson=operation.offers_geojson)
+        accept = accepted(
+            headers.get(b"accept"), offers_geojson=operation.offers_geojson, offers_events=operation.offers_events
+        )
         query_string = scope["query_string"]
         parameters = parse_query(query_string) if query_string else {}
         request = Request(services, path, parameters, headers, content)

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from broker.app import create_app
+from broker.serve import ApiServer
 from broker.settings import Settings
 from tests.waiting import until
 
@@ -45,7 +46,7 @@ class Api:
 async def serving(settings: Settings) -> AsyncIterator[Api]:
     """A context API with these settings, on a free port, while the block runs."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    server = ApiServer(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,115 @@
+"""The course of one client's stream, whatever carries it: what it is sent, from the beginning to the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+
+import structlog
+
+from broker.errors import StorageUnavailable
+from broker.streams import metrics
+from broker.streams.catching_up import catch_up
+from broker.streams.channel import Channel
+from broker.streams.followed import Followed
+from broker.streams.hub import Hub, OpenLog
+from broker.streams.message import Message, end, heartbeat, status
+from broker.streams.place import Resume
+from broker.streams.throttle import Throttle
+from ngsi.datetimes import parse as moment
+
+HEARTBEAT_S = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class Client:
+    """One who follows a subscription. `link` is the @context of what it is sent where that is not in the body."""
+
+    def __init__(
+        self, hub: Hub, followed: Followed, channel: Channel, clock: Callable[[], str], begin: str | None
+    ) -> None:
+        self._hub = hub
+        self._followed = followed
+        self._channel = channel
+        self._clock = clock
+        self._begin = begin
+        self._throttle = Throttle(followed.throttling_s)
+
+    @property
+    def link(self) -> str | None:
+        """The URL of the @context of the notifications, None where it is in their bodies or not known."""
+        return None if self._followed.subscriber is None else self._followed.subscriber.link
+
+    async def messages(self) -> AsyncIterator[list[Message]]:
+        """What is sent together, one after the other; a heartbeat where nothing else has come for a while."""
+        greeting = [heartbeat(self._begin)]
+        if self._followed.subscriber is None:
+            greeting.append(status(self._followed.status))
+        yield greeting
+        silent_since_s = monotonic()
+        while True:
+            due_s = silent_since_s + HEARTBEAT_S - monotonic()
+            taken = await self._channel.take(max(0.0, min(due_s, self._wait_s())))
+            now_s = monotonic()
+            out = self._throttled(taken, now_s)
+            if not self._channel.is_ended and self._followed.has_expired(self._clock()):
+                out.append(end("expired", f"Subscription {self._followed.key[1]} has expired", resumable=False))
+            elif not out and now_s >= silent_since_s + HEARTBEAT_S:
+                out = [heartbeat(self._hub.id if self._is_up_to_date else None)]
+            if out:
+                silent_since_s = now_s
+                yield out
+                if out[-1].is_last:
+                    metrics.ENDED.labels(out[-1].reason).inc()
+                    return
+
+    @property
+    def _is_up_to_date(self) -> bool:
+        return self._channel.is_drained and not self._throttle.is_holding
+
+    def _throttled(self, taken: list[Message], now_s: float) -> list[Message]:
+        if not self._followed.throttling_s and not self._throttle.is_holding:
+            return taken
+        self._throttle.interval_s = self._followed.throttling_s
+        return self._throttle.let_through(taken, now_s)
+
+    def _wait_s(self) -> float:
+        """How long nothing but a new message can make a difference."""
+        waits_s = [HEARTBEAT_S]
+        if (held_s := self._throttle.wait_s(monotonic())) is not None:
+            waits_s.append(held_s)
+        if self._followed.expires_at is not None:
+            waits_s.append((moment(self._followed.expires_at) - moment(self._clock())).total_seconds())
+        return min(waits_s)
+
+
+@asynccontextmanager
+async def caught_up(
+    hub: Hub, followed: Followed, channel: Channel, resume: Resume | None, open_log: OpenLog, turns: asyncio.Semaphore
+) -> AsyncIterator[str | None]:
+    """Lets the channel be served from the id on, or from now, until the block ends; gives the id that now is."""
+    if resume is None:
+        await hub.listen(channel)
+        channel.join()
+        yield hub.id
+        return
+    work = asyncio.create_task(_catch_up(hub, followed, channel, resume, open_log, turns))
+    try:
+        yield None
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def _catch_up(
+    hub: Hub, followed: Followed, channel: Channel, resume: Resume, open_log: OpenLog, turns: asyncio.Semaphore
+) -> None:
+    try:
+        await catch_up(hub, followed, channel, resume, open_log, turns)
+    except StorageUnavailable as exc:
+        channel.finish(end("unavailable", exc.detail, resumable=True))
+    except Exception:
+        log.exception("stream not served from the log", subscription=followed.key[1], tenant=followed.key[0])
+        channel.finish(end("failed", "The log cannot be read; come back", resumable=True))

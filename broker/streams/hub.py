@@ -1,0 +1,188 @@
+"""The live part of all streams of a process: one feed for all, opened for the first and closed after the last."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from broker.context_supply import SuppliedContexts
+from broker.errors import StorageUnavailable
+from broker.storage.mongo_feed import Batch
+from broker.storage.mongo_log import MongoLog
+from broker.streams import metrics
+from broker.streams.channel import Channel
+from broker.streams.followed import Followed, Load
+from broker.streams.message import Message, end, gap
+from broker.streams.place import behind
+from broker.streams.reading import Key, Reading
+
+_EVENTS_AT_A_TIME = 32
+
+OpenLog = Callable[[str | None], MongoLog]
+"""A reader of the log from a moment on, or from now; it is not open yet."""
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """Who follows what, and the feed that serves them. Everything is in one event loop."""
+
+    def __init__(
+        self, open_log: OpenLog, contexts: SuppliedContexts, clock: Callable[[], str], start_within_s: float
+    ) -> None:
+        self._open_log = open_log
+        self._contexts = contexts
+        self._clock = clock
+        self._start_within_s = start_within_s
+        self._followed: dict[Key, Followed] = {}
+        self._reading = Reading("")
+        self._following: asyncio.Task[None] | None = None
+        self._users = 0
+        self._subscription_events_count = 0
+        # Held while a batch is worked through: who takes it sees the place between two batches.
+        self._between_batches = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        self._advanced = asyncio.Condition()
+
+    @property
+    def id(self) -> str:
+        """The id of a client that has got everything."""
+        return self._reading.id
+
+    @asynccontextmanager
+    async def following(self, key: Key, load: Load, channel: Channel) -> AsyncIterator[Followed]:
+        """Feeds the channel with what becomes of a subscription; live notifications wait there until it is joined.
+
+        Raises what `Followed.read` does.
+        """
+        self._users += 1
+        try:
+            await self._started()
+            followed = await self._attached(key, load, channel)
+            try:
+                yield followed
+            finally:
+                del followed.channels[channel]
+                self._tidy(key)
+        finally:
+            self._users -= 1
+            if not self._users:
+                await self._stop()
+
+    async def listen(self, channel: Channel, place: str = "") -> str:
+        """Waits until the live feed is as far as the place; from its own place, which is given, the channel listens."""
+        async with self._advanced:
+            await self._advanced.wait_for(lambda: self._reading.place >= place)
+        async with self._between_batches:
+            channel.listen()
+            return self._reading.place
+
+    def finish(self, message: Message) -> None:
+        """Ends all streams."""
+        for followed in self._followed.values():
+            followed.finish(message)
+
+    async def _attached(self, key: Key, load: Load, channel: Channel) -> Followed:
+        while True:
+            seen_count = self._subscription_events_count
+            followed = self._followed.get(key)
+            if followed is None:
+                followed = Followed(key, load, self._contexts)
+                await followed.read(self._clock())
+            async with self._between_batches:
+                if key in self._followed:
+                    followed = self._followed[key]
+                elif seen_count != self._subscription_events_count:
+                    continue  # It may have changed after it was read, before anybody took notice of such changes.
+                else:
+                    self._followed[key] = followed
+                    followed.place = self._reading.place
+                    self._serve(followed)
+                followed.channels[channel] = None
+                return followed
+
+    def _tidy(self, key: Key) -> None:
+        followed = self._followed.get(key)
+        if followed is not None and not followed.channels:
+            del self._followed[key]
+            self._reading.remove(key)
+
+    def _serve(self, followed: Followed) -> None:
+        if followed.subscriber is None:
+            self._reading.remove(followed.key)
+        else:
+            self._reading.put(followed.subscriber)
+
+    async def _started(self) -> None:
+        async with self._starting:
+            if self._following is not None and not self._following.done():
+                return
+            feed = self._open_log(None)
+            try:
+                async with asyncio.timeout(self._start_within_s):
+                    await feed.open()
+            except TimeoutError:
+                await feed.close()
+                raise StorageUnavailable("MongoDB's change stream cannot be opened now; try again") from None
+            self._reading = Reading(behind(feed.began))
+            self._following = asyncio.create_task(self._follow(feed))
+            log.info("streams: feed opened")
+
+    async def _stop(self) -> None:
+        async with self._starting:
+            if self._following is None or self._users:
+                return
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+            self._following = None
+            log.info("streams: feed closed")
+
+    async def _follow(self, feed: MongoLog) -> None:
+        lost_count = feed.lost_count
+        try:
+            async for batch in feed.batches():
+                if feed.lost_count != lost_count:
+                    lost_count = feed.lost_count
+                    self._tell_gap()
+                async with self._between_batches:
+                    await self._work_through(batch)
+                async with self._advanced:
+                    self._advanced.notify_all()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("streams: feed failed")
+            self.finish(end("failed", "This process cannot follow the changes; come back", resumable=True))
+            self._followed.clear()
+        finally:
+            await feed.close()
+
+    def _tell_gap(self) -> None:
+        told = gap("MongoDB was away for longer than its log reaches back")
+        for followed in self._followed.values():
+            followed.put(told)
+
+    async def _work_through(self, batch: Batch) -> None:
+        now = self._clock()
+        changed: dict[Key, None] = {}
+        metrics.EVENTS.inc(len(batch.events))
+        for number, event in enumerate(batch.events):
+            if event.collection == "subscriptions":
+                changed[event.tenant, event.id] = None
+                self._subscription_events_count += 1
+            self._spread(self._reading.read(event, self._reading.next_place(event), now))
+            if number % _EVENTS_AT_A_TIME == _EVENTS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        if not batch.events:
+            self._spread(self._reading.settle(now))
+        for key in changed:
+            if (followed := self._followed.get(key)) is not None:
+                await followed.refresh(now)
+                self._serve(followed)
+
+    def _spread(self, messages: list[tuple[Key, Message]]) -> None:
+        for key, message in messages:
+            if (followed := self._followed.get(key)) is not None:
+                followed.put(message)
