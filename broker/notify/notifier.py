@@ -26,6 +26,7 @@ from broker.storage.mongo_feed import Batch, Event, MongoFeed, Position
 from ngsi.changes import unroll
 from ngsi.datetimes import system_text
 from ngsi.errors import LdContextNotAvailable, NgsiError
+from ngsi.notification_parameters import STREAM_URI
 from ngsi.subscription import began_at
 
 _EVENTS_AT_A_TIME = 32
@@ -252,7 +253,10 @@ class Notifier:
         metrics.SUBSCRIPTIONS.set(len(self._matcher))
 
     async def _serve(self, key: tuple[str, str], known: _Known) -> bool:
-        """Whether the subscription is served from now on (paused ones are not); one that changed meanwhile is not."""
+        """Whether the subscription is served from now on; one that changed meanwhile is not.
+
+        Nor are those that are paused, or that streams alone follow.
+        """
         tenant, subscription = key
         try:
             receiver = await self._contexts.supply(
@@ -267,7 +271,7 @@ class Notifier:
         if self._known.get(key) is not known:
             return False
         known.is_served = True
-        if receiver is None:
+        if receiver is None or receiver.endpoint["uri"] == STREAM_URI:
             return False
         if receiver.pace.interval_s:
             self._matcher.remove(*key)
