@@ -114,7 +114,6 @@ async def test_a_notifier_that_slept_through_its_lease_sends_nothing_more(
     first, (second, _) = city.parts["notifier"], others
     await asyncio.to_thread(second.start)
     await until(lambda: share_all(city, first, second))
-    before = city.metrics(second.name)
     async with updated(city):
         second.pause()
         asleep_at = monotonic()

@@ -17,7 +17,7 @@ _TARGETS = (*NOTIFIERS, *NOTIFIERS, "broker", "mongod", *RECEIVERS)
 
 @dataclass(frozen=True)
 class Blow:
-    """A part goes down (is killed, or only paused) and comes back after `down_s`. `rest_s` lie between it and the last."""
+    """A part goes down (is killed, or only paused) for `down_s`, `rest_s` after the last blow ended."""
 
     part: str
     is_pause: bool
