@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_PREFIXES = {"DeliverySettings": "MEDINA_DELIVERY_"}
+
 
 class UpSettings(BaseSettings):
     """Where the roles listen, where their files go, and which servers are used instead of Medina's own."""
@@ -16,6 +18,7 @@ class UpSettings(BaseSettings):
     port: int = Field(default=1026, ge=1, le=65535)
     notifier_port: int = Field(default=1027, ge=1, le=65535)
     agent_port: int = Field(default=4041, ge=1, le=65535)
+    south_port: int = Field(default=7896, ge=1, le=65535)
     pilot_port: int = Field(default=8080, ge=1, le=65535)
     mongo_port: int = Field(default=27017, ge=1, le=65535)
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
@@ -34,10 +37,14 @@ def settings_problem(problem: ValueError) -> str | None:
     """The text for an operator when `problem` is about settings of the environment; None for any other error."""
     if not isinstance(problem, ValidationError) or not problem.title.endswith("Settings"):
         return None
-    lines = [f"{_variable(error['loc'])}: {error['msg']} (given {error['input']!r})" for error in problem.errors()]
+    prefix = _PREFIXES.get(problem.title, "MEDINA_")
+    lines = [
+        f"{_variable(error['loc'], prefix)}: {error['msg'].removeprefix('Value error, ')} (given {error['input']!r})"
+        for error in problem.errors()
+    ]
     return "; ".join(lines)
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
+def _variable(location: tuple[int | str, ...], prefix: str) -> str:
     name = str(location[0]) if location else "environment"
-    return name if name.isupper() else f"MEDINA_{name.upper()}"
+    return name if name.isupper() else f"{prefix}{name.upper()}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from broker.notify.settings import DeliverySettings
 from broker.supervisor import process
 from broker.supervisor.errors import AlreadyRunning
 from broker.supervisor.folder import claimed
@@ -37,6 +38,14 @@ def test_a_wrong_setting_is_named_by_its_variable() -> None:
     assert "MEDINA_MQTT_PORT" in text
     assert "DEMO:" in text
     assert settings_problem(ValueError("a defect")) is None
+
+
+def test_a_setting_of_the_delivery_is_named_in_full() -> None:
+    with pytest.raises(ValueError, match="ca_file") as caught:
+        DeliverySettings(ca_file="/absent.pem")
+    text = settings_problem(caught.value) or ""
+    assert text.startswith("MEDINA_DELIVERY_CA_FILE: no certificates can be read from it")
+    assert "/absent.pem" in text
 
 
 def test_a_folder_belongs_to_one_process_until_it_is_released(tmp_path: Path) -> None:
