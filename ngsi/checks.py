@@ -28,6 +28,14 @@ def require_positive(value: object, what: str) -> int | float:
     return value
 
 
+def require_duration(value: object, what: str, max_value: int) -> int | float:
+    """A number greater than zero up to a bound, so that a moment so much later is still one."""
+    duration = require_positive(value, what)
+    if duration > max_value:
+        raise BadRequestData(f"{what} {show(value)} must be at most {max_value}")
+    return duration
+
+
 def require_array(value: object, what: str) -> list[Any]:
     """An array that is not empty."""
     if not isinstance(value, list) or not value:

@@ -29,6 +29,16 @@ def require_datetime(text: object, what: str) -> str:
     return text.replace(",", ".") if "," in text else text
 
 
+def require_moment(text: object, what: str) -> str:
+    """A DateTime on a day that the calendar has, so that it can be compared; otherwise BadRequestData naming `what`."""
+    known = require_datetime(text, what)
+    try:
+        parse(known)
+    except ValueError as exc:
+        raise BadRequestData(f"{what} {show(text)} is no moment: {exc}") from exc
+    return known
+
+
 def require_expiry(text: object, what: str) -> str:
     """An expiresAt (clause 4.5.1) in one of two spellings, without fraction or with three digits: see `fixed`."""
     known = require_datetime(text, what)

@@ -10,7 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ngsi import endpoint_secrets, projection
-from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
+from ngsi.checks import (
+    require_array,
+    require_boolean,
+    require_choice,
+    require_duration,
+    require_object,
+    require_positive,
+    require_text,
+)
 from ngsi.context import Context
 from ngsi.endpoint_uri import parse_mqtt, without_password
 from ngsi.errors import BadRequestData
@@ -22,7 +30,14 @@ STREAM_URI = "stream:"
 """The endpoint of a subscription that is only followed by streams: nothing is sent anywhere."""
 
 _SCHEMES = ("http", "https", "mqtt", "mqtts")
-_MQTT_VALUES = {"MQTT-Version": ("mqtt3.1.1", "mqtt5.0"), "MQTT-QoS": ("0", "1", "2")}
+_DURATION_MAX_MS = 366 * 86_400_000
+_NOTIFIER_VALUES = {
+    "MQTT-Version": ("mqtt3.1.1", "mqtt5.0"),
+    "MQTT-QoS": ("0", "1", "2"),
+    "Backlog": ("all", "newest"),
+}
+"""What may be chosen under the keys of notifierInfo that this broker knows; others pass (clause 5.2.22)."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADERS_OF_THE_CONNECTION = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade"})
@@ -158,9 +173,9 @@ def _receiver_info(value: object) -> list[dict[str, str]]:
 def _notifier_info(value: object) -> list[dict[str, str]]:
     pairs = _pairs("notification.endpoint.notifierInfo")(value)
     for pair in pairs:
-        if pair["key"] in _MQTT_VALUES:
+        if pair["key"] in _NOTIFIER_VALUES:
             what = f"notification.endpoint.notifierInfo: {pair['key']}"
-            require_choice(pair["value"], _MQTT_VALUES[pair["key"]], what)
+            require_choice(pair["value"], _NOTIFIER_VALUES[pair["key"]], what)
     return pairs
 
 
@@ -179,8 +194,8 @@ _PARAMETERS: dict[str, Callable[[object, Context], Any]] = {
 _ENDPOINT: dict[str, Callable[[object], Any]] = {
     "uri": _uri,
     "accept": lambda value: require_choice(value, (JSON, LD_JSON, GEO_JSON), "notification.endpoint.accept"),
-    "timeout": lambda value: require_positive(value, "notification.endpoint.timeout"),
-    "cooldown": lambda value: require_positive(value, "notification.endpoint.cooldown"),
+    "timeout": lambda value: require_duration(value, "notification.endpoint.timeout", _DURATION_MAX_MS),
+    "cooldown": lambda value: require_duration(value, "notification.endpoint.cooldown", _DURATION_MAX_MS),
     "receiverInfo": _receiver_info,
     "notifierInfo": _notifier_info,
 }

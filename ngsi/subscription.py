@@ -17,10 +17,10 @@ from typing import Any
 
 from ngsi import pattern, selection
 from ngsi import subscription_filters as filters
-from ngsi.checks import require_array, require_boolean, require_choice, require_object, require_positive, require_text
+from ngsi.checks import require_array, require_boolean, require_choice, require_duration, require_object, require_text
 from ngsi.context import Context, ContextSource
 from ngsi.datetimes import parse as moment
-from ngsi.datetimes import require_datetime, system_text
+from ngsi.datetimes import require_moment, system_text
 from ngsi.errors import BadRequestData
 from ngsi.names import require_uri, show
 from ngsi.notification_parameters import keep_hidden, read_parameters, show_parameters
@@ -36,6 +36,7 @@ TRIGGERS = (
 )
 DEFAULT_TRIGGERS = ["attributeCreated", "attributeUpdated"]
 
+_DURATION_MAX_S = 10 * 366 * 86_400
 _TEXTS_WITH_NAMES = ("q", "csf")
 _NAME_LISTS = ("expandValues", "jsonKeys")
 _COUNTERS = ("timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure")
@@ -238,7 +239,7 @@ def _triggers(value: object, context: Context) -> list[str]:
 
 
 def _datetime(value: object, context: Context) -> str:
-    return require_datetime(value, "expiresAt")
+    return require_moment(value, "expiresAt")
 
 
 def _string(member: str) -> Callable[[object, Context], str]:
@@ -254,8 +255,8 @@ def _boolean(member: str) -> Callable[[object, Context], bool]:
     return lambda value, context: require_boolean(value, member)
 
 
-def _positive(member: str) -> Callable[[object, Context], int | float]:
-    return lambda value, context: require_positive(value, member)
+def _seconds(member: str) -> Callable[[object, Context], int | float]:
+    return lambda value, context: require_duration(value, member, _DURATION_MAX_S)
 
 
 _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
@@ -264,8 +265,8 @@ _MEMBERS: dict[str, Callable[[object, Context], Any]] = {
     "entities": _entities,
     "watchedAttributes": _watched,
     "notificationTrigger": _triggers,
-    "timeInterval": _positive("timeInterval"),
-    "throttling": _positive("throttling"),
+    "timeInterval": _seconds("timeInterval"),
+    "throttling": _seconds("throttling"),
     "q": filters.read_text,
     "scopeQ": filters.read_scope_query,
     "csf": filters.read_csf,

@@ -21,8 +21,7 @@ _UPDATE_ATTEMPTS = 5
 async def create_subscription(request: Request) -> Answer:
     """Subscribe to changes of entities.
 
-    Notifications are posted to `notification.endpoint.uri`, at least once and in order per entity. 409 if the id is
-    taken, 501 for members that this broker does not offer yet.
+    Notifications are sent to `notification.endpoint.uri`, at least once and in order per entity.
     """
     body = request.read_body()
     if not isinstance(body, dict):
