@@ -46,7 +46,9 @@ class Receiver:
         notification = orjson.loads(await request.read())
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        answer = 400 if {item["id"] for item in notification["data"]} & self.refused else self.answer
+        data = notification["data"]
+        entities = data if isinstance(data, list) else data["features"]
+        answer = 400 if {item.get("id") for item in entities} & self.refused else self.answer
         if 200 <= answer < 300:
             self.received.append(notification)
             self.requests.append(request)
