@@ -7,6 +7,9 @@ from typing import Any
 from ngsi.entity import Entity, Instance
 from ngsi.projection import Projection
 
+JOIN_LEVEL_MAX = 10
+"""How many links away linked entities are shown."""
+
 Shown = dict[str, Any]
 
 

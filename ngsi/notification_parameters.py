@@ -22,6 +22,7 @@ from ngsi.checks import (
 from ngsi.context import Context
 from ngsi.endpoint_uri import parse_mqtt, without_password
 from ngsi.errors import BadRequestData
+from ngsi.linked import JOIN_LEVEL_MAX
 from ngsi.names import show
 
 JSON, LD_JSON, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -106,8 +107,8 @@ def _projection(member: str) -> Callable[[object, Context], list[Any]]:
 
 def _join_level(value: object, context: Context) -> int:
     level = require_positive(value, "notification.joinLevel")
-    if not isinstance(level, int):
-        raise BadRequestData(f"notification.joinLevel {show(value)} must be a whole number")
+    if not isinstance(level, int) or level > JOIN_LEVEL_MAX:
+        raise BadRequestData(f"notification.joinLevel {show(value)} must be a whole number up to {JOIN_LEVEL_MAX}")
     return level
 
 

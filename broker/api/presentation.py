@@ -5,13 +5,13 @@ from broker.api.exchange import GEO_JSON, Request
 from broker.api.parameters import representation
 from ngsi import language
 from ngsi.errors import BadRequestData
+from ngsi.linked import JOIN_LEVEL_MAX
 from ngsi.names import require_name, require_uri, show
 from ngsi.presentation import Presentation
 from ngsi.projection import WHOLE, Projection, parse, require_apart
 from ngsi.vocabulary import NO_DATASET
 
 JOINS = ("flat", "inline", "@none")
-JOIN_LEVEL_MAX = 10
 _PLAIN_MEMBERS = frozenset({"id", "type", "scope"})
 
 

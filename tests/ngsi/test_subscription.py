@@ -130,6 +130,7 @@ def with_parameters(**members: Any) -> dict[str, Any]:
         (with_parameters(join="deep"), "join"),
         (with_parameters(joinLevel=0), "joinLevel"),
         (with_parameters(joinLevel=1.5), "joinLevel"),
+        (with_parameters(joinLevel=11), "joinLevel"),
         (with_parameters(pick=["partOf{id}"]), "join"),
         (with_parameters(pick=["partOf{id,owner{id}}"], join="flat"), "join"),
         (with_parameters(pick=["partOf{id"], join="flat"), "partOf{id"),
