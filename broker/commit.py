@@ -27,6 +27,7 @@ from broker.commit_queue import Pending, PendingQueue
 from broker.commit_ticket import Outcome, Ticket
 from broker.errors import Overloaded, StorageUnavailable, WriteConflict
 from broker.storage.base import EntityStore, Stored, Write
+from broker.turns import Turns
 from ngsi.errors import NgsiError, NonexistentTenant
 from ngsi.patch import Patch, Patched
 
@@ -151,8 +152,10 @@ class Committer:
             by_id.setdefault(pending.entity_id, []).append(pending)
         groups = await self._based(by_id)
         now = self._clock()
+        turns = Turns()
         for group in groups.values():
             apply(group, now)
+            await turns.take()
         doubtful = [entity_id for entity_id, group in groups.items() if not group.changes and not group.is_fresh]
         if doubtful:
             for entity_id, base in (await self._read(doubtful)).items():

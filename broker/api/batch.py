@@ -10,13 +10,17 @@ from broker.api.answers import NO_CONTENT, batch_result
 from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type
 from broker.api.parameters import options
 from broker.api.routing import Handler, Operation, Resource
-from broker.api.turns import Turns
+from broker.errors import HttpRefusal
+from broker.turns import Turns
 from ngsi import patch
 from ngsi.context import CORE, Context
 from ngsi.document import Fragment, read_entity
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.merge import MergeOptions, merge_entity, require_names
 from ngsi.names import iri, is_uri, require_uri, show
+
+ITEMS_COUNT_MAX = 10_000
+"""Entities in a batch at the most: ten times what the busiest clients send, and still no burden for the others."""
 
 
 async def upsert_entities(request: Request) -> Answer:
@@ -93,6 +97,7 @@ async def delete_entities(request: Request) -> Answer:
     body = request.json()
     if not isinstance(body, list) or not body or not all(isinstance(item, str) for item in body):
         raise BadRequestData("The body must be an array of entity ids: not empty, and strings only")
+    _require_bounded(body)
     errors: list[tuple[str, NgsiError]] = [
         (item, BadRequestData(f"Entity id {show(item)} is not a URI")) for item in body if not is_uri(item)
     ]
@@ -144,6 +149,7 @@ def _items(request: Request) -> Iterator[tuple[Any, Context, NgsiError | None]]:
     body = request.read_body()
     if not isinstance(body, list) or not body or None in body:
         raise BadRequestData("The body must be an array of entities: neither empty nor with null in it")
+    _require_bounded(body)
     in_body = media_type(request.headers.get(b"content-type")) == LD_JSON
     if in_body and context_link(request.headers.get(b"link", b"")) is not None:
         raise BadRequestData(
@@ -158,6 +164,13 @@ def _items(request: Request) -> Iterator[tuple[Any, Context, NgsiError | None]]:
             yield item, request.context_of(item) if in_body or "@context" in item else shared, None
         except NgsiError as exc:
             yield item, shared, exc
+
+
+def _require_bounded(body: list[Any]) -> None:
+    if len(body) > ITEMS_COUNT_MAX:
+        raise HttpRefusal(
+            413, "Content Too Large", f"The batch has {len(body)} items; send {ITEMS_COUNT_MAX} at a time at the most"
+        )
 
 
 def _named_id(item: Any) -> str:

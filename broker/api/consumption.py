@@ -14,9 +14,9 @@ from broker.api.presentation import presentation
 from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
 from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
-from broker.api.turns import Turns
 from broker.joined import show_joined
 from broker.storage.base import EntitySelector
+from broker.turns import Turns
 from ngsi import selection
 from ngsi.entity import Entity
 from ngsi.errors import ResourceNotFound

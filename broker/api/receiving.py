@@ -13,6 +13,11 @@ from ngsi.names import show
 
 _GZIP = 31
 """zlib's number for a gzip header and the largest window."""
+_MANY_BYTES = 1_000_000
+"""From this size on the values in a body are counted before it is parsed."""
+_CONTAINERS_COUNT_MAX = 400_000
+_VALUES_COUNT_MAX = 2_000_000
+"""What a body is made of, at the most: the parser works without a break, up to a tenth of a second for as many."""
 _INLINE_BYTES = 65_536
 """Up to this size a body is inflated on the event loop: a thread would take longer than the work."""
 
@@ -34,7 +39,21 @@ async def read_content(headers: dict[bytes, bytes], receive: Receive, settings: 
         content = await _rest(content, receive, settings.transfer_timeout_s)
     if encoding == b"gzip":
         content = await _inflated(content, settings.body_bytes)
+    if len(content) > _MANY_BYTES:
+        _require_parsable(content)
     return content
+
+
+def _require_parsable(content: bytes) -> None:
+    """Refuses a body of so many values that nobody else would get a turn while it is parsed; texts count a little."""
+    containers = content.count(b"{") + content.count(b"[")
+    if containers > _CONTAINERS_COUNT_MAX or content.count(b",") > _VALUES_COUNT_MAX:
+        raise HttpRefusal(
+            413,
+            "Content Too Large",
+            f"The body has over {_CONTAINERS_COUNT_MAX} objects and arrays, or over {_VALUES_COUNT_MAX} values; "
+            "send it in parts",
+        )
 
 
 async def _rest(start: bytes, receive: Receive, within_s: float) -> bytes:
