@@ -2,23 +2,33 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import structlog
 
+from agents.api.app import make_app
+from agents.commands.base import Commands, NoCommands
 from agents.conversion import Converter
+from agents.device_file import DeviceFiles, load_device_files, profile_folders
 from agents.errors import ConfigurationError
 from agents.intake import Intake
 from agents.metrics import Metrics
 from agents.mqtt import Southbound
 from agents.northbound import Northbound
-from agents.ops import listen, make_app, make_server
+from agents.ops import listen, make_server
 from agents.profile import BUNDLED, Profile, load_profiles
+from agents.provisioning.directory import Directory
+from agents.provisioning.service import Provisioning
+from agents.provisioning.specs import Place
 from agents.pseudonyms import Pseudonyms
-from agents.registry import Registry, load_registry, profile_folders
+from agents.registry import Registry
 from agents.rejections import Rejections
 from agents.routing import Router
 from agents.settings import Settings
+from agents.south.server import South
+from agents.storage.mongo_connection import MongoConnection
+from agents.storage.mongo_provisioning import MongoProvisioning
 
 log = structlog.get_logger(__name__)
 
@@ -31,19 +41,26 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         files = settings.device_files
-        if not files:
-            raise ConfigurationError("MEDINA_DEVICES names no device file; set it, e.g. to pilots/campus/devices.toml")
+        if not files and not settings.mongodb_uri:
+            raise ConfigurationError(
+                "There is nowhere to know devices from: MEDINA_DEVICES names no device file, and MONGODB_URI is empty"
+            )
         profiles = load_profiles(BUNDLED, *profile_folders(files))
-        registry = load_registry(files, profiles)
-        pseudonyms = _pseudonyms(settings, profiles, registry)
+        devices = load_device_files(files, profiles, settings.tenant)
+        pseudonyms = _pseudonyms(settings, profiles, devices)
         router = Router(profiles.values())
         self.metrics = Metrics()
         self.rejections = Rejections(settings.rejected_count, pseudonyms, self.metrics)
-        self._converter = Converter(router, registry, pseudonyms)
+        self._directory = _directory(settings, profiles)
+        sources = [devices] if self._directory is None else [devices, self._directory]
+        self._registry = Registry(profiles, sources, pseudonyms, autoprovision=settings.autoprovision)
+        if self._directory is not None:
+            self._directory.on_change = self._registry.forget
+        self._commands: Commands = NoCommands()
         self._southbound = Southbound(settings.mqtt_url, settings.mqtt_client_id, router.filters, self.metrics)
-        self._northbound = Northbound(settings.broker_url, settings.tenant, settings.batch_count, self.metrics)
+        self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
         self._intake = Intake(
-            self._converter,
+            Converter(router, self._registry),
             router,
             self._southbound,
             self._northbound,
@@ -51,11 +68,19 @@ class Agent:
             self.metrics,
             batch_count=settings.batch_count,
             waiting_count=settings.waiting_count,
+            commands=self._commands,
+            directory=self._directory,
         )
-        self._listener = listen(settings.host, settings.agent_port)
+        self._south = South(
+            self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s
+        )
+        self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
+        self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")
         self.port: int = self._listener.getsockname()[1]
-        """Where /health /ready /metrics /rejected are."""
-        log.info("device files read", devices=len(registry), profiles=sorted(profiles))
+        """Where the provisioning API and /health /ready /metrics /rejected are."""
+        self.south_port: int = self._south_listener.getsockname()[1]
+        """Where HTTP devices send their measures."""
+        log.info("device files read", devices=len(devices), profiles=sorted(profiles))
 
     @property
     def is_connected(self) -> bool:
@@ -70,27 +95,71 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish the batch under way and leave the session at the MQTT broker."""
         await self._northbound.open()
-        server = make_server(make_app(self._checks, self.metrics.registry, self.rejections))
-        serving = asyncio.create_task(server.serve([self._listener]))
-        receiving = asyncio.create_task(self._southbound.run(self._intake.receive, self._intake.await_redelivery))
+        north, south = make_server(self._app()), make_server(self._south.app())
+        serving = asyncio.create_task(north.serve([self._listener]))
+        measuring = asyncio.create_task(self._serve_devices(south.serve([self._south_listener])))
+        receiving = asyncio.create_task(self._receive())
         passing_on = asyncio.create_task(self._intake.run())
+        following = asyncio.create_task(self._follow())
         stopped = asyncio.create_task(stop.wait())
+        parts = (serving, measuring, receiving, passing_on, following, stopped)
         try:
-            done, _ = await asyncio.wait((serving, receiving, passing_on, stopped), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._intake.stop()
             await asyncio.wait((passing_on,), timeout=FINISH_BATCH_S)
             self._southbound.close()
             for task in done - {stopped}:
                 _fail(task)
         finally:
-            server.should_exit = True
-            for task in (receiving, passing_on, stopped):
+            north.should_exit = south.should_exit = True
+            for task in (receiving, passing_on, following, stopped):
                 task.cancel()
-            await asyncio.gather(serving, receiving, passing_on, stopped, return_exceptions=True)
-            await self._northbound.close()
+            if not south.started:
+                measuring.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+            await self._close()
+
+    def _app(self) -> Any:
+        provisioning = None
+        if self._directory is not None:
+            provisioning = Provisioning(self._directory, self._registry, self._commands)
+        return make_app(self._checks, self.metrics.registry, self.rejections, provisioning, self.port)
+
+    async def _receive(self) -> None:
+        """Read MQTT messages, once it is known which devices there are."""
+        await self._know_devices()
+        await self._southbound.run(self._intake.receive, self._intake.await_redelivery)
+
+    async def _serve_devices(self, serving: Any) -> None:
+        """Answer HTTP devices, once it is known which there are: until then their connections wait."""
+        try:
+            await self._know_devices()
+        except asyncio.CancelledError:
+            serving.close()
+            raise
+        await serving
+
+    async def _know_devices(self) -> None:
+        if self._directory is not None:
+            await self._directory.is_loaded.wait()
+
+    async def _follow(self) -> None:
+        """Keep up with what is provisioned."""
+        if self._directory is None:
+            await asyncio.Event().wait()
+        else:
+            await self._directory.follow()
+
+    async def _close(self) -> None:
+        await self._northbound.close()
+        if self._directory is not None:
+            await self._directory.store.close()
 
     async def _checks(self) -> dict[str, str | None]:
-        return {"mqtt": self._southbound.trouble, "broker": await self._northbound.why_not_reachable()}
+        checks = {"mqtt": self._southbound.trouble, "broker": await self._northbound.why_not_reachable()}
+        if self._directory is not None:
+            checks["mongodb"] = self._directory.store.trouble
+        return checks
 
 
 def _fail(task: "asyncio.Task[Any]") -> NoReturn:
@@ -99,10 +168,18 @@ def _fail(task: "asyncio.Task[Any]") -> NoReturn:
     raise RuntimeError(f"{task.get_coro()} ended without being asked to")
 
 
-def _pseudonyms(settings: Settings, profiles: dict[str, Profile], registry: Registry) -> Pseudonyms:
+def _directory(settings: Settings, profiles: Mapping[str, Profile]) -> Directory | None:
+    if not settings.mongodb_uri:
+        return None
+    connection = MongoConnection(settings.mongodb_uri, settings.database, settings.mongodb_timeout_s)
+    place = Place(settings.tenant, settings.service, settings.agent_context)
+    return Directory(MongoProvisioning(connection), profiles, place)
+
+
+def _pseudonyms(settings: Settings, profiles: Mapping[str, Profile], devices: DeviceFiles) -> Pseudonyms:
     key = settings.key()
     if not key:
-        bearing = sorted(name for name in registry.profiles_in_use() if profiles[name].bears_identity)
+        bearing = sorted(name for name in devices.profiles_in_use() if profiles[name].bears_identity)
         if bearing:
             raise ConfigurationError(
                 f"Devices with the profiles {', '.join(bearing)} tell about persons: set MEDINA_PSEUDONYM_KEY or "

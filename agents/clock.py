@@ -16,22 +16,23 @@ Verdict = Literal["device", "late", "none", "future", "unset"]
 
 
 class Observed(NamedTuple):
-    """The instant of a measure (UTC) and what became of the device's time."""
+    """The instant of a measure (UTC), what became of the device's time, and when the measure was received."""
 
     at: datetime
     verdict: Verdict
+    received_at: datetime
 
 
 def observed(stated: datetime | None, zone: tzinfo, received_at: datetime) -> Observed:
     """Return the instant of a measure; `zone` is that of wall times stated without one."""
     if stated is None:
-        return Observed(received_at, "none")
+        return Observed(received_at, "none", received_at)
     try:
         at = (stated if stated.tzinfo else stated.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
-        return Observed(received_at, "unset")
+        return Observed(received_at, "unset", received_at)
     if at < OLDEST:
-        return Observed(received_at, "unset")
+        return Observed(received_at, "unset", received_at)
     if at - received_at > FUTURE_TOLERANCE:
-        return Observed(received_at, "future")
-    return Observed(at, "late" if received_at - at > LATE_AFTER else "device")
+        return Observed(received_at, "future", received_at)
+    return Observed(at, "late" if received_at - at > LATE_AFTER else "device", received_at)

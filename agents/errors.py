@@ -3,15 +3,21 @@
 AgentError
 ├── ConfigurationError        the operator's files or settings: the agent does not start
 │   └── TopicError            a topic pattern, or a part that does not fit into one
+├── StoreUnavailable          MongoDB does not answer
+├── ContractError             a request that the FIWARE agents refuse: name, text and status are theirs
+├── NotTaken                  the agent cannot take a message now: it may come again
 ├── InvalidExpression         an expression of a device, a group or a profile that cannot be understood
 └── MeasureError              the device's message: counted, kept, logged, acknowledged; the loop goes on
     ├── UnknownTopic          no profile reads this topic
     ├── TooLarge              longer than the limit
     ├── NotJson               invalid UTF-8, truncated, nested too deeply, not JSON at all
+    ├── NotUltraLight         not what UltraLight 2.0 says
     ├── WrongShape            JSON, but not what the protocol says
     ├── Empty                 nothing in it that could be stored
     ├── ExpressionFailed      an expression cannot take the values of the measure
     ├── UnknownDevice         neither provisioned nor accepted by a group
+    │   └── UnknownGroup      not even the apikey is known
+    ├── NoSuchCommand         the result of a command that the device does not have
     ├── BrokerRefused         the context broker would not take the entity
     └── Unexpected            a fault of the agent itself
 
@@ -32,6 +38,21 @@ class ConfigurationError(AgentError):
 
 class TopicError(ConfigurationError):
     """A topic pattern that cannot be understood, or a part that does not fit into its place."""
+
+
+class StoreUnavailable(AgentError):
+    """MongoDB does not answer: nothing is known of what was asked for."""
+
+
+class ContractError(AgentError):
+    """A request that is refused the way the FIWARE agents do: `{"name": …, "message": …}` with a status."""
+
+    name: ClassVar[str] = "BAD_REQUEST"
+    status: ClassVar[int] = 400
+
+
+class NotTaken(AgentError):
+    """Too much waits, or the agent stops: the caller still has the message and may send it again."""
 
 
 class InvalidExpression(AgentError):
@@ -62,6 +83,12 @@ class NotJson(MeasureError):
     reason = "not-json"
 
 
+class NotUltraLight(MeasureError):
+    """The payload is not UltraLight 2.0."""
+
+    reason = "not-ultralight"
+
+
 class WrongShape(MeasureError):
     """The payload is JSON, but a field is missing or has another type than the protocol says."""
 
@@ -81,9 +108,23 @@ class ExpressionFailed(MeasureError):
 
 
 class UnknownDevice(MeasureError):
-    """The device is neither provisioned nor accepted by a group."""
+    """The device is neither provisioned nor accepted by a group. `key`: apikey and id, as the message has them."""
 
     reason = "unknown-device"
+
+    def __init__(self, text: str, apikey: str = "", device: str = "") -> None:
+        super().__init__(text)
+        self.key = (apikey, device)
+
+
+class UnknownGroup(UnknownDevice):
+    """There is no group of the apikey, and no device."""
+
+
+class NoSuchCommand(MeasureError):
+    """The device reports the result of a command that it does not have."""
+
+    reason = "no-such-command"
 
 
 class BrokerRefused(MeasureError):

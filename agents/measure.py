@@ -7,6 +7,11 @@ from typing import NamedTuple
 TopicParts = Mapping[str, str]
 """The named parts of a topic, e.g. {"apikey": "campus", "device": "zs-hall"}; see `agents.topics`."""
 
+RESULT = "result"
+"""Kind of a measure that is the result of commands: {command: result}."""
+CONFIGURATION = "configuration"
+"""Kind of a measure that asks for configuration: {"type": "configuration" or "subscription", "fields": [name, …]}."""
+
 
 class Measure(NamedTuple):
     """One report of one device.

@@ -20,9 +20,10 @@ import orjson
 import structlog
 
 from agents.errors import BrokerRefused
-from agents.mapping import Fragment
+from agents.fragment import Fragment
 from agents.metrics import Metrics
 from agents.retry import delay_s, retry_after_s
+from agents.specification import Target
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +50,12 @@ class _Answer(NamedTuple):
 class Northbound:
     """One kept connection to the context broker. The order of calls is the order of writes: one call at a time."""
 
-    def __init__(self, url: str, tenant: str, batch_count: int, metrics: Metrics) -> None:
+    def __init__(self, url: str, batch_count: int, metrics: Metrics) -> None:
         self.url = url
         self.trouble: str | None = None
         """Why the last request was not answered; None when it was."""
         self._batch_count = batch_count
         self._metrics = metrics
-        self._tenant = {"NGSILD-Tenant": tenant} if tenant else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -128,7 +128,7 @@ class Northbound:
     async def _answer(self, batch: Sequence[Fragment]) -> _Answer:
         """Send the batch until there is an answer that decides."""
         body = b"[" + b",".join([fragment.body for fragment in batch]) + b"]"
-        headers = {"Content-Type": "application/json", "Link": _link(batch[0].context), **self._tenant}
+        headers = _headers(batch[0].target)
         attempt = 0
         while True:
             attempt += 1
@@ -168,11 +168,11 @@ class Northbound:
 
 
 def _batches(fragments: Sequence[Fragment], count: int) -> Iterator[list[Fragment]]:
-    """Cut into batches of one @context each; fragments of one context keep their order."""
-    by_context: dict[str, list[Fragment]] = {}
+    """Cut into batches of one target each; fragments of one target keep their order."""
+    by_target: dict[Target, list[Fragment]] = {}
     for fragment in fragments:
-        by_context.setdefault(fragment.context, []).append(fragment)
-    for group in by_context.values():
+        by_target.setdefault(fragment.target, []).append(fragment)
+    for group in by_target.values():
         batch: list[Fragment] = []
         size = 0
         for fragment in group:
@@ -184,8 +184,13 @@ def _batches(fragments: Sequence[Fragment], count: int) -> Iterator[list[Fragmen
         yield batch
 
 
-def _link(context: str) -> str:
-    return f'<{context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+def _headers(target: Target) -> dict[str, str]:
+    headers = {"Content-Type": "application/json"}
+    if target.context:
+        headers["Link"] = f'<{target.context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+    if target.tenant:
+        headers["NGSILD-Tenant"] = target.tenant
+    return headers
 
 
 def _errors_by_entity(body: bytes) -> dict[str, str] | None:

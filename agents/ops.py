@@ -9,6 +9,7 @@ import orjson
 import uvicorn
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
 
 from agents.errors import ConfigurationError
 from agents.rejections import Rejections
@@ -17,9 +18,8 @@ Checks = Callable[[], Awaitable[dict[str, str | None]]]
 """Gives, for each thing the agent depends on, why it cannot be used; None if it can."""
 
 
-def make_app(checks: Checks, registry: CollectorRegistry, rejections: Rejections) -> FastAPI:
-    """Return the operations app."""
-    app = FastAPI(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
+def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry, rejections: Rejections) -> None:
+    """Add the operators' routes to the app."""
 
     @app.get("/health")
     async def health() -> Response:
@@ -44,10 +44,8 @@ def make_app(checks: Checks, registry: CollectorRegistry, rejections: Rejections
         """The latest messages that could not be stored, newest first: time, topic, reason, detail, cut payload."""
         return _json([asdict(rejection) for rejection in rejections.latest()])
 
-    return app
 
-
-class OpsServer(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn without its signal handlers: signals are the agent's business."""
 
     @contextmanager
@@ -56,15 +54,13 @@ class OpsServer(uvicorn.Server):
         yield
 
 
-def make_server(app: FastAPI) -> OpsServer:
+def make_server(app: FastAPI | Starlette) -> Server:
     """Return a server for the app."""
-    return OpsServer(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    )
+    return Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind the port of the operations app; `ConfigurationError` says which is taken and how to change it."""
+def listen(host: str, port: int, variable: str) -> socket.socket:
+    """Bind a port; `ConfigurationError` says which is taken and how to change it: by the setting `variable`."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -72,7 +68,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"Cannot listen on {host}:{port} ({error.strerror}); set MEDINA_AGENT_PORT or MEDINA_HOST to another"
+            f"Cannot listen on {host}:{port} ({error.strerror}); set {variable} or MEDINA_HOST to another"
         ) from error
     return listener
 

@@ -11,8 +11,10 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from agents.errors import ConfigurationError
+from agents.errors import ConfigurationError, InvalidExpression
+from agents.expressions import compile_expression
 from agents.protocols import PROTOCOLS
+from agents.specification import Scalar
 from agents.templates import Template
 from agents.topics import TopicScheme
 from agents.units import CONVERSIONS
@@ -43,11 +45,18 @@ def _compiled(kind: type[TopicScheme] | type[Template], value: object) -> object
         raise ValueError(str(error)) from error
 
 
+def _compilable(text: str) -> str:
+    try:
+        compile_expression(text)
+    except InvalidExpression as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
 ID_PARTS = frozenset({"device", "stamp"})
 """What every id template may use besides topic parts, fields and attributes: the device's id and its time."""
 
 Kind = Literal["Property", "Relationship", "GeoProperty"]
-Scalar = str | int | float | bool
 Scheme = Annotated[TopicScheme, BeforeValidator(_scheme)]
 Pattern = Annotated[Template, BeforeValidator(_template)]
 
@@ -79,6 +88,13 @@ class AttributeName(FileModel):
     kind: Kind = "Property"
     unit: str | None = None
     from_unit: str | None = None
+    expression: Annotated[str, AfterValidator(_compilable)] | None = None
+    """What the value is made of, instead of the field alone."""
+    skip: Scalar | None = None
+    """The value that is not sent."""
+    entity_name: str | None = None
+    """Another entity that gets the attribute: its id, or an expression that gives it."""
+    entity_type: str | None = None
 
     @model_validator(mode="after")
     def _conversion_exists(self) -> Self:

@@ -1,4 +1,8 @@
-"""Which profile reads a topic."""
+"""Which profiles read a topic.
+
+Mostly one. The topics of the FIWARE agents that do not name a protocol are read by several profiles: the one that knows
+the device takes the message.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,10 +15,15 @@ MAX_REMEMBERED_COUNT = 50_000
 
 
 class Route(NamedTuple):
-    """The profile of a topic and the topic's named parts."""
+    """The profiles of a topic, in their order, and the topic's named parts."""
 
-    profile: Profile
+    profiles: tuple[Profile, ...]
     parts: dict[str, str]
+
+    @property
+    def profile(self) -> Profile:
+        """The first profile."""
+        return self.profiles[0]
 
 
 class Router:
@@ -28,7 +37,10 @@ class Router:
         """What to subscribe to."""
 
     def route(self, topic: str) -> Route:
-        """Return the route of a topic: the first profile whose scheme fits; `UnknownTopic` when there is none."""
+        """Return the route of a topic; `UnknownTopic` when no profile reads it.
+
+        It is read by the profiles that have the first scheme that fits, in the same words.
+        """
         try:
             return self._routes[topic]
         except KeyError:
@@ -41,5 +53,6 @@ class Router:
     def _find(self, topic: str) -> Route:
         for scheme, profile in self._schemes:
             if (parts := scheme.parse(topic)) is not None:
-                return Route(profile, parts)
+                others = (other for same, other in self._schemes if same.pattern == scheme.pattern and other != profile)
+                return Route((profile, *others), parts)
         raise UnknownTopic("no profile reads this topic")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.errors import ConfigurationError
@@ -41,21 +41,43 @@ class Settings(BaseSettings):
     )
     mqtt_client_id: str = Field(default="medina-agent", min_length=1, max_length=65535)
     """The name of the session at the MQTT broker: must stay the same, and no other client may have it."""
+    mongodb_uri: str = Field(default="mongodb://127.0.0.1:27017", validation_alias="MONGODB_URI")
+    """Where provisioned groups and devices are kept; empty: nowhere, the device files are all there is."""
+    database: str = Field(default="medina", pattern=r"^[a-z][a-z0-9]{0,20}$")
+    """The agents' database is `<database>-agents`."""
+    mongodb_timeout_s: float = Field(default=5.0, gt=0)
+    """How long a provisioning request waits for MongoDB before it is answered 503."""
     broker_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:1026"
     tenant: str = ""
+    """Tenant of the devices in device files, and of the service `service`."""
+    service: str = ""
+    """The fiware-service whose entities are in `tenant`; those of any other are in the tenant of its name."""
+    agent_context: str = Field(default="", pattern=r"^(https?://[^\s<>]+)?$")
+    """@context of the names that are provisioned over the API; empty: the core @context."""
+    autoprovision: bool = True
+    """0: no group accepts devices that nobody has named."""
     devices: str = ""
     """Device files, separated like PATH."""
     pseudonym_key: str = Field(default="", repr=False)
     pseudonym_key_file: Path | None = None
     host: str = "127.0.0.1"
     agent_port: int = Field(default=4041, ge=0, le=65535)
-    """Port of /health /ready /metrics /rejected; 0: any free one."""
+    """Port of the provisioning API and of /health /ready /metrics /rejected; 0: any free one."""
+    south_port: int = Field(default=7896, ge=0, le=65535)
+    """Port of HTTP devices; 0: any free one."""
+    south_timeout_s: float = Field(default=10.0, gt=0)
+    """How long an HTTP device waits until its measure is committed; then it is answered 503."""
     batch_count: int = Field(default=300, ge=1, le=1000)
     """Entities in one request to the context broker at the most."""
     waiting_count: int = Field(default=20_000, ge=1)
     """Messages that may wait for the context broker; beyond that the agent stops reading from the MQTT broker."""
     rejected_count: int = Field(default=200, ge=1)
     """Rejected messages kept at /rejected; the oldest go first."""
+
+    @field_validator("service")
+    @classmethod
+    def _in_lower_case(cls, service: str) -> str:
+        return service.lower()
 
     @property
     def device_files(self) -> list[Path]:

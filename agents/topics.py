@@ -1,7 +1,8 @@
 """Topic schemes: what a topic says, and which topics to subscribe to.
 
     scheme  = level *( "/" level )
-    level   = text / "{" name "}" / "{" name "...}"      ; the last form only at the end: one level or more
+    level   = text / "{" name "}" / "{" name ":" text "}" / "{" name "...}"
+                ; the third: a level of this text, told under that name; the last only at the end: one level or more
 
 `parse` and `format` are inverse to each other; nothing else in the agent looks inside a topic.
 """
@@ -10,7 +11,7 @@ import re
 
 from agents.errors import TopicError
 
-_LEVEL = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}")
+_LEVEL = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.|:([^{}]+))?\}")
 _FORBIDDEN = ("+", "#", "\0")
 
 
@@ -37,12 +38,16 @@ class TopicScheme:
             if any(sign in level for sign in ("{", "}", *_FORBIDDEN)):
                 raise TopicError(f"Topic {self.pattern!r}: level {level!r} is neither text nor a {{name}}")
             return level, re.escape(level)
-        name, rest = match[1], bool(match[2])
+        name, rest, fixed = match[1], match[2] == "...", match[3]
         if rest and not last:
             raise TopicError(f"Topic {self.pattern!r}: {level!r} is allowed only at the end")
         if name in self.names:
             raise TopicError(f"Topic {self.pattern!r}: {level!r} stands there twice")
+        if fixed is not None and any(sign in fixed for sign in _FORBIDDEN):
+            raise TopicError(f"Topic {self.pattern!r}: level {level!r} is neither text nor a {{name}}")
         self.names += (name,)
+        if fixed is not None:
+            return fixed, f"(?P<{name}>{re.escape(fixed)})"
         return ("#", f"(?P<{name}>.+)") if rest else ("+", f"(?P<{name}>[^/]+)")
 
     def parse(self, topic: str) -> dict[str, str] | None:
@@ -58,8 +63,11 @@ class TopicScheme:
         match = _LEVEL.fullmatch(level)
         if match is None:
             return level
-        part = parts.get(match[1], "")
-        if not part or any(sign in part for sign in _FORBIDDEN) or ("/" in part and not match[2]):
+        part = parts.get(match[1], match[3] or "")
+        is_fixed, may_be_several = match[3] is not None, match[2] == "..."
+        if is_fixed and part != match[3]:
+            raise TopicError(f"Topic {self.pattern!r}: {part!r} cannot stand for {level}")
+        if not part or any(sign in part for sign in _FORBIDDEN) or ("/" in part and not may_be_several):
             raise TopicError(f"Topic {self.pattern!r}: {part!r} cannot stand for {level}")
         return part
 

@@ -3,22 +3,24 @@
 import math
 from collections.abc import Mapping
 
-from agents.device import Device
 from agents.errors import WrongShape
 from agents.measure import Measure
-from agents.profile import AttributeRule, Scalar, Step
+from agents.profile import AttributeRule, Step
 from agents.protocols.base import field, json_type
 from agents.pseudonyms import Pseudonyms
+from agents.specification import Scalar
 from agents.units import convert
 from ngsi.datetimes import parse
 
 
-def value_of(rule: AttributeRule, measure: Measure, device: Device, at: str, pseudonyms: Pseudonyms) -> object:
+def value_of(
+    rule: AttributeRule, measure: Measure, settings: Mapping[str, Scalar], at: str, pseudonyms: Pseudonyms
+) -> object:
     """Return the value of the attribute; `WrongShape` names the field that is missing or unfit, never its value."""
     if rule.clock is not None:
         return at
     if rule.setting is not None:
-        return device.settings[rule.setting]
+        return settings[rule.setting]
     assert rule.field is not None
     value = field(measure.values, rule.field)
     if rule.pseudonym is not None:
@@ -28,7 +30,7 @@ def value_of(rule: AttributeRule, measure: Measure, device: Device, at: str, pse
     if rule.from_unit is not None and rule.unit is not None:
         value = convert(number(value, rule.field), rule.from_unit, rule.unit)
     if rule.classify is not None:
-        return _class(number(value, rule.field), rule.classify, device.settings)
+        return _class(number(value, rule.field), rule.classify, settings)
     return value
 
 

@@ -20,6 +20,7 @@ PILOT: Final = "campus"
 DEMO_SPEED: Final = "60"  # a day in a quarter of an hour: slow enough to follow, fast enough to see people move
 
 Probe = Callable[[], str | None]
+Ports = tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Role:
     probe: Probe | None = None
     port: int = 0
     port_variable: str = ""
+    further_ports: Ports = ()
+    """(port, variable) of what else it listens on."""
     stop_within_s: float = 6.0
 
 
@@ -54,14 +57,16 @@ def servers(settings: UpSettings, folder: DataFolder) -> list[Role]:
 def applications(settings: UpSettings) -> list[Role]:
     """Medina's own roles."""
 
-    def role(name: str, title: str, port: int, variable: str, *arguments: str) -> Role:
+    def role(name: str, title: str, port: int, variable: str, *arguments: str, further: Ports = ()) -> Role:
         probe = partial(why_not_ready, f"http://{settings.local_host}:{port}/ready")
-        return Role(name, title, _medina(name, *arguments), probe, port, variable)
+        return Role(name, title, _medina(name, *arguments), probe, port, variable, further)
+
+    devices = ((settings.south_port, "MEDINA_SOUTH_PORT"),)
 
     return [
         role("broker", "context API", settings.port, "MEDINA_PORT"),
         role("notifier", "notifier", settings.notifier_port, "MEDINA_NOTIFIER_PORT"),
-        role("agent", "IoT agent", settings.agent_port, "MEDINA_AGENT_PORT"),
+        role("agent", "IoT agent", settings.agent_port, "MEDINA_AGENT_PORT", further=devices),
         role("pilot", "pilot page", settings.pilot_port, "MEDINA_PILOT_PORT", PILOT),
     ]
 

@@ -82,12 +82,12 @@ class Supervisor:
     def _check_ports(self, roles: Sequence[Role]) -> None:
         for role in roles:
             host = self._settings.host if role.name not in ("mongod", "mqtt") else "127.0.0.1"
-            if not is_free(host, role.port):
-                raise PortTaken(
-                    f"Port {role.port} on {host} is taken by another program, and the {role.title} needs it. Stop that "
-                    f"program, or choose another port with {role.port_variable}, e.g. "
-                    f"{role.port_variable}={role.port + 100} medina up."
-                )
+            for port, variable in ((role.port, role.port_variable), *role.further_ports):
+                if not is_free(host, port):
+                    raise PortTaken(
+                        f"Port {port} on {host} is taken by another program, and the {role.title} needs it. Stop that "
+                        f"program, or choose another port with {variable}, e.g. {variable}={port + 100} medina up."
+                    )
 
     async def _check_given_servers(self) -> None:
         if self._settings.mongodb_uri:
@@ -127,6 +127,8 @@ class Supervisor:
             f"  Pilot page   http://{self._settings.local_host}:{self._settings.pilot_port}",
             f"  Context API  {api}/ngsi-ld/v1   documentation {api}/docs",
             f"  MQTT         {shown(self._environment['MQTT_URL'])}",
+            f"  Devices      http://{self._settings.local_host}:{self._settings.south_port}/iot/json   provisioning "
+            f"http://{self._settings.local_host}:{self._settings.agent_port}/iot/devices",
             "",
             "Try, in another terminal:",
             "",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.conversion import Converter
+from agents.device_file import load_device_files
 from agents.profile import BUNDLED, Profile, load_profiles
 from agents.pseudonyms import Pseudonyms
-from agents.registry import load_registry
+from agents.registry import Registry
 from agents.routing import Router
 
 FOLDER = Path(__file__).parent.parent / "corpus"
@@ -58,10 +59,11 @@ PROFILES: dict[str, Profile] = load_profiles(BUNDLED)
 
 def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
     """A converter that has seen nothing yet."""
-    return Converter(Router(PROFILES.values()), load_registry(DEVICE_FILES, PROFILES), pseudonyms)
+    registry = Registry(PROFILES, [load_device_files(DEVICE_FILES, PROFILES)], pseudonyms)
+    return Converter(Router(PROFILES.values()), registry)
 
 
 def converted(case: Case) -> list[dict[str, Any]]:
     """The entities a fresh agent makes of a case."""
-    fragments = new_converter().convert(case.topic, case.payload, RECEIVED_AT)
+    fragments = new_converter().convert(case.topic, case.payload, RECEIVED_AT).fragments
     return [json.loads(fragment.body) for fragment in fragments]

@@ -36,6 +36,8 @@ def settings(mqtt_url: str, broker_url: str, **changes: Any) -> Settings:
         "devices": ":".join(map(str, DEVICE_FILES)),
         "pseudonym_key": KEY,
         "agent_port": 0,
+        "south_port": 0,
+        "mongodb_uri": "",
     }
     return Settings(**(chosen | changes))
 
@@ -236,6 +238,8 @@ def command_environment(mqtt_url: str, receiver_url: str, port: int) -> dict[str
         "MEDINA_PSEUDONYM_KEY": KEY,
         "MEDINA_MQTT_CLIENT_ID": next(_client_ids),
         "MEDINA_AGENT_PORT": str(port),
+        "MEDINA_SOUTH_PORT": "0",
+        "MONGODB_URI": "",
     }
 
 
@@ -280,7 +284,7 @@ def test_stops_cleanly_while_nothing_answers(tmp_path: Path, free_port: Callable
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"MEDINA_DEVICES": ""}, "MEDINA_DEVICES names no device file"),
+        ({"MEDINA_DEVICES": ""}, "There is nowhere to know devices from: MEDINA_DEVICES names no device file"),
         ({"MEDINA_DEVICES": "/nowhere/devices.toml"}, "/nowhere/devices.toml: there is no such file"),
         ({"MEDINA_PSEUDONYM_KEY": ""}, "set MEDINA_PSEUDONYM_KEY or MEDINA_PSEUDONYM_KEY_FILE"),
         ({"MEDINA_PSEUDONYM_KEY": "short"}, "shorter than 16 bytes"),

@@ -24,7 +24,7 @@ SETTAT = ZoneInfo("Africa/Casablanca")
     ],
 )
 def test_time_of_a_measure(stated: datetime | None, at: datetime, verdict: str) -> None:
-    assert observed(stated, UTC, NOW) == (at, verdict)
+    assert observed(stated, UTC, NOW) == (at, verdict, NOW)
 
 
 def test_wall_time_is_read_in_the_zone_of_the_device() -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 import orjson
@@ -7,7 +8,7 @@ from hypothesis import given
 
 from agents.conversion import Converter
 from agents.errors import MeasureError, Unexpected
-from agents.mapping import Fragment
+from agents.fragment import Fragment
 from ngsi.datetimes import is_datetime
 from tests.agents.corpus import RECEIVED_AT, new_converter
 from tests.agents.payloads import messages
@@ -18,11 +19,12 @@ CONVERTER = new_converter()
 
 @given(messages())
 def test_any_bytes_on_any_topic_give_fragments_or_a_measure_error(message: tuple[str, bytes]) -> None:
+    fragments: Sequence[Fragment]
     try:
-        fragments = CONVERTER.convert(*message, RECEIVED_AT)
+        fragments = CONVERTER.convert(*message, RECEIVED_AT).fragments
     except MeasureError as error:
         fault = error if isinstance(error, Unexpected) else None
-        fragments = []
+        fragments = ()
     else:
         fault = None
     assert fault is None
@@ -34,14 +36,15 @@ def test_any_bytes_on_any_topic_give_fragments_or_a_measure_error(message: tuple
         assert all(time is None or is_datetime(time) for time in times)
 
 
-def reported(fragments: list[Fragment]) -> list[str]:
+def reported(fragments: Sequence[Fragment]) -> list[str]:
     """What the fragments say about the device itself."""
     entities = [json.loads(fragment.body) for fragment in fragments]
     return [entity["dateLastValueReported"]["value"] for entity in entities if "dateLastValueReported" in entity]
 
 
-def said(converter: Converter, clock: str) -> list[Fragment]:
-    return converter.convert(HALL, json.dumps({"t": 20, "TimeInstant": f"2026-04-02T{clock}Z"}).encode(), RECEIVED_AT)
+def said(converter: Converter, clock: str) -> Sequence[Fragment]:
+    measure = {"t": 20, "TimeInstant": f"2026-04-02T{clock}Z"}
+    return converter.convert(HALL, json.dumps(measure).encode(), RECEIVED_AT).fragments
 
 
 def test_late_message_does_not_make_a_device_look_silent() -> None:
@@ -63,8 +66,8 @@ def test_clocks_are_counted() -> None:
 def test_wrong_clock_does_not_change_the_id_of_an_event() -> None:
     topic = "campus/cam-gate-1/onvif-ej/RuleEngine/Radiometry/BodyTemperatureAlarm/&VSC-1"
     body = b'{"UtcTime":"2026-04-02T10:00:00Z","Data":{"ObjectId":"1","Temperature":"310"}}'
-    first, _ = new_converter().convert(topic, body, RECEIVED_AT)
-    again, _ = new_converter().convert(topic, body, RECEIVED_AT + timedelta(minutes=1))
+    first, _ = new_converter().convert(topic, body, RECEIVED_AT).fragments
+    again, _ = new_converter().convert(topic, body, RECEIVED_AT + timedelta(minutes=1)).fragments
     assert first.entity_id == again.entity_id == "urn:ngsi-ld:TemperatureScreening:cam-gate-1-20260402T100000000Z-1"
 
 

@@ -8,18 +8,19 @@ import orjson
 import pytest
 from aiohttp import web
 
-from agents.mapping import Fragment
+from agents.fragment import Fragment
 from agents.metrics import Metrics
 from agents.northbound import Northbound
+from agents.specification import Target
 from tests.agents.receiver import Batch, Receiver, listening, partly, problem
 from tests.waiting import until
 
 CONTEXT = "https://medina.example/city/context.jsonld"
 
 
-def fragment(entity: str, value: int, context: str = CONTEXT) -> Fragment:
+def fragment(entity: str, value: int, context: str = CONTEXT, tenant: str = "settat") -> Fragment:
     body = {"id": entity, "type": "Camera", "n": {"type": "Property", "value": value}}
-    return Fragment(entity, orjson.dumps(body), context)
+    return Fragment(entity, orjson.dumps(body), Target(tenant, context))
 
 
 def numbered(count: int) -> list[Fragment]:
@@ -28,7 +29,7 @@ def numbered(count: int) -> list[Fragment]:
 
 @pytest.fixture
 async def northbound(receiver: Receiver) -> AsyncIterator[Northbound]:
-    made = Northbound(receiver.url, "settat", 100, Metrics())
+    made = Northbound(receiver.url, 100, Metrics())
     await made.open()
     yield made
     await made.close()
@@ -45,12 +46,12 @@ async def test_batch_goes_out_as_the_standard_says(northbound: Northbound, recei
     )
 
 
-async def test_no_tenant_no_header(receiver: Receiver) -> None:
-    made = Northbound(receiver.url, "", 100, Metrics())
+async def test_no_tenant_and_no_context_no_header(receiver: Receiver) -> None:
+    made = Northbound(receiver.url, 100, Metrics())
     await made.open()
-    await made.commit(numbered(1))
+    await made.commit([fragment("urn:ngsi-ld:Camera:1", 1, context="", tenant="")])
     await made.close()
-    assert "NGSILD-Tenant" not in receiver.headers
+    assert {"NGSILD-Tenant", "Link"}.isdisjoint(receiver.headers)
 
 
 async def test_large_and_mixed_work_is_cut_into_batches_in_order(northbound: Northbound, receiver: Receiver) -> None:
@@ -137,7 +138,7 @@ async def test_retry_after_is_honoured(northbound: Northbound, receiver: Receive
 
 async def test_broker_that_is_away_is_waited_for(free_port: Callable[[], int]) -> None:
     port = free_port()
-    made = Northbound(f"http://127.0.0.1:{port}", "", 100, Metrics())
+    made = Northbound(f"http://127.0.0.1:{port}", 100, Metrics())
     await made.open()
     commit = asyncio.create_task(made.commit(numbered(3)))
     await until(lambda: made.trouble)
@@ -154,7 +155,7 @@ async def test_broker_that_hangs_is_asked_again(
     northbound: Northbound, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agents.northbound.TIMEOUT_S", 0.2)
-    impatient = Northbound(receiver.url, "", 100, Metrics())
+    impatient = Northbound(receiver.url, 100, Metrics())
     await impatient.open()
     receiver.open.clear()
     commit = asyncio.create_task(impatient.commit(numbered(1)))

@@ -51,7 +51,7 @@ def everything_that_leaves(topic: str, payload: bytes) -> str:
     out: list[str] = []
     with capture_logs() as logs:
         try:
-            fragments = converter.convert(topic, payload, RECEIVED_AT)
+            fragments = converter.convert(topic, payload, RECEIVED_AT).fragments
             out += [fragment.body.decode() for fragment in fragments]
         except MeasureError as error:
             profile = Router(PROFILES.values()).route(topic).profile

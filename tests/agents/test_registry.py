@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.device_file import load_device_files, profile_folders
 from agents.errors import ConfigurationError, UnknownDevice
 from agents.profile import BUNDLED, load_profiles
-from agents.registry import MAX_AUTOPROVISIONED_COUNT, Registry, load_registry, profile_folders
-from tests.agents.corpus import DEVICE_FILES, PROFILES
+from agents.registry import MAX_DEVICES_COUNT, Registry
+from tests.agents.corpus import DEVICE_FILES, PROFILES, PSEUDONYMS
 
 CONTEXT = 'context = "https://medina.example/c.jsonld"\n'
 
@@ -16,9 +17,14 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def registry_of(*paths: Path) -> Registry:
+    return Registry(PROFILES, [load_device_files(paths, PROFILES)], PSEUDONYMS)
+
+
 def test_devices_of_the_campus_are_known() -> None:
-    registry = load_registry(DEVICE_FILES, PROFILES)
-    assert len(registry) == 13
+    files = load_device_files(DEVICE_FILES, PROFILES)
+    assert len(files) == 14
+    registry = Registry(PROFILES, [files], PSEUDONYMS)
     hall = registry.find("iotagent-json", "campus", "zs-hall")
     assert (hall.entity_id, hall.entity_type) == ("urn:ngsi-ld:Zone:hall", "Zone")
     assert hall.about_id == "urn:ngsi-ld:Device:zs-hall"
@@ -27,7 +33,7 @@ def test_devices_of_the_campus_are_known() -> None:
 
 
 def test_same_id_under_another_profile_or_apikey_is_another_device() -> None:
-    registry = load_registry(DEVICE_FILES, PROFILES)
+    registry = registry_of(*DEVICE_FILES)
     for profile, apikey in (("iotagent-json", ""), ("esp-rfid", "campus"), ("iotagent-json", "else")):
         with pytest.raises(UnknownDevice):
             registry.find(profile, apikey, "zs-hall")
@@ -35,20 +41,20 @@ def test_same_id_under_another_profile_or_apikey_is_another_device() -> None:
 
 def test_group_that_accepts_makes_an_entity_of_its_own(tmp_path: Path) -> None:
     path = written(tmp_path, CONTEXT + '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\n')
-    registry = load_registry([path], PROFILES)
+    registry = registry_of(path)
     device = registry.find("iotagent-json", "k", "no 7/é")
     assert device.entity_id == "urn:ngsi-ld:Pump:no%207%2F%C3%A9"
     assert registry.find("iotagent-json", "k", "no 7/é") is device
 
 
 def test_accepted_devices_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.registry.MAX_AUTOPROVISIONED_COUNT", 10)
+    monkeypatch.setattr("agents.registry.MAX_DEVICES_COUNT", 10)
     path = written(tmp_path, CONTEXT + '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\n')
-    registry = load_registry([path], PROFILES)
+    registry = registry_of(path)
     for number in range(100):
         registry.find("iotagent-json", "k", str(number))
-    assert len(registry._accepted) == 10
-    assert MAX_AUTOPROVISIONED_COUNT > 10_000
+    assert len(registry._compiled) == 10
+    assert MAX_DEVICES_COUNT > 10_000
 
 
 @pytest.mark.parametrize(
@@ -80,14 +86,14 @@ def test_accepted_devices_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_mistakes_are_told_by_file_key_and_rule(tmp_path: Path, text: str, said: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigurationError) as caught:
-        load_registry([path], load_profiles(BUNDLED, *profile_folders([path])))
+        load_device_files([path], load_profiles(BUNDLED, *profile_folders([path])))
     assert said in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml: there is no such file"):
-        load_registry([tmp_path / "none.toml"], PROFILES)
+        load_device_files([tmp_path / "none.toml"], PROFILES)
 
 
 VENDOR = """
@@ -103,16 +109,15 @@ tF = { name = "temperature", from_unit = "FAH", unit = "CEL" }
 def test_new_vendor_is_one_file(tmp_path: Path) -> None:
     from agents.conversion import Converter
     from agents.routing import Router
-    from tests.agents.corpus import PSEUDONYMS, RECEIVED_AT
+    from tests.agents.corpus import RECEIVED_AT
 
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "acme.toml").write_text(VENDOR, encoding="utf-8")
     device = '[[device]]\nid = "a1"\nprofile = "acme"\nentity_type = "Room"\n[device.static]\nfloor = { value = 2 }\n'
     path = written(tmp_path, CONTEXT + 'profiles = "profiles"\n' + device)
     profiles = load_profiles(BUNDLED, *profile_folders([path]))
-    registry = Registry(profiles)
-    registry.add(path)
-    converter = Converter(Router(profiles.values()), registry, PSEUDONYMS)
-    (fragment,) = converter.convert("acme/a1/up", b'{"tF": 72.5}', RECEIVED_AT)
+    registry = Registry(profiles, [load_device_files([path], profiles)], PSEUDONYMS)
+    converter = Converter(Router(profiles.values()), registry)
+    (fragment,) = converter.convert("acme/a1/up", b'{"tF": 72.5}', RECEIVED_AT).fragments
     assert b'"temperature":{"type":"Property","value":22.5,"unitCode":"CEL"' in fragment.body
     assert b'"floor":{"type":"Property","value":2}' in fragment.body

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.waiting import until_sync
 
-PORTS = ("", "NOTIFIER_", "AGENT_", "PILOT_", "MONGO_", "MQTT_")
+PORTS = ("", "NOTIFIER_", "AGENT_", "SOUTH_", "PILOT_", "MONGO_", "MQTT_")
 
 
 class Up:

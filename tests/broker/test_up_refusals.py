@@ -38,6 +38,7 @@ def child(command: list[str], port: int) -> Iterator[None]:
         ("MEDINA_PORT", "context API"),
         ("MEDINA_NOTIFIER_PORT", "notifier"),
         ("MEDINA_AGENT_PORT", "IoT agent"),
+        ("MEDINA_SOUTH_PORT", "IoT agent"),
         ("MEDINA_PILOT_PORT", "pilot page"),
         ("MEDINA_MONGO_PORT", "MongoDB"),
         ("MEDINA_MQTT_PORT", "MQTT broker"),

@@ -89,6 +89,7 @@ class City:
             "MONGODB_URI": self.mongodb_uri,
             "MQTT_URL": self.mqtt_url,
             "MEDINA_HOST": "127.0.0.1",
+            "MEDINA_SOUTH_PORT": "0",
             "MEDINA_NOTIFY_ADDRESSES": "any",
             "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
             "MEDINA_CONTEXTS": str(CONTEXTS),

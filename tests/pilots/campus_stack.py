@@ -51,6 +51,7 @@ class CampusStack:
             "MQTT_URL": mqtt_url,
             "MEDINA_DATABASE": name,
             "MEDINA_MQTT_CLIENT_ID": name,
+            "MEDINA_SOUTH_PORT": "0",
             "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
             "MEDINA_PILOT_URL": self.page_url,
             "MEDINA_CONTEXTS": str(CAMPUS / "contexts"),

@@ -1,0 +1,23 @@
+"""The application of port 4041, put together."""
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from agents.api.about import about_router
+from agents.api.provisioning import provisioning_router
+from agents.api.requests import answer_refusals
+from agents.ops import Checks, add_operations
+from agents.provisioning.service import Provisioning
+from agents.rejections import Rejections
+
+
+def make_app(
+    checks: Checks, registry: CollectorRegistry, rejections: Rejections, provisioning: Provisioning | None, port: int
+) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
+    add_operations(app, checks, registry, rejections)
+    app.include_router(provisioning_router(provisioning))
+    app.include_router(about_router(port))
+    answer_refusals(app)
+    return app

@@ -1,0 +1,1 @@
+"""Commands: from an attribute of an entity to the device, and back."""

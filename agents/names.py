@@ -1,0 +1,45 @@
+"""Names: ids of entities as URIs, and what an attribute may be called."""
+
+from urllib.parse import quote
+
+from agents.errors import WrongShape
+
+_URN = "urn:ngsi-ld:"
+_URIS = ("urn:", "http://", "https://")
+_KEPT = "-._~:"
+_MAX_ID_LENGTH = 1024
+
+_CORE_MEMBERS = frozenset({"id", "type", "scope"})
+_NOT_IN_NAMES = frozenset("<>\"'=;()@?&") | frozenset(map(chr, range(33)))
+_MAX_NAME_LENGTH = 256
+
+
+def default_id(type_: str, device: str, conjunction: str = ":") -> str:
+    """Return the id of a device's entity when nobody has given it another."""
+    return f"{_URN}{type_}{conjunction}{quote(device, safe=_KEPT)}"
+
+
+def entity_id(name: str, type_: str) -> str:
+    """Return a given name as an id: a URI as it is, anything else as `urn:ngsi-ld:<type>:<name>` (the agents' rule)."""
+    if len(name) > _MAX_ID_LENGTH:
+        raise WrongShape(f"the name of an entity has more than {_MAX_ID_LENGTH} characters")
+    if name.startswith(_URIS):
+        return (
+            name if name.isascii() and not _NOT_IN_URIS.intersection(name) else quote(name, safe=_KEPT + "/%#?=&+,;@!")
+        )
+    return default_id(type_, name)
+
+
+_NOT_IN_URIS = frozenset('<>"{}|\\^` ') | frozenset(map(chr, range(33)))
+
+
+def attribute_name(field: str) -> str:
+    """Return the attribute name of a field that nobody has named; `WrongShape` for one that no attribute can have.
+
+    `id` and `type` become `measure_id` and `measure_type`, as with the FIWARE agents.
+    """
+    if field in _CORE_MEMBERS:
+        return f"measure_{field}"
+    if not field or len(field) > _MAX_NAME_LENGTH or not _NOT_IN_NAMES.isdisjoint(field):
+        raise WrongShape("a field has a name that no attribute can have")
+    return field

@@ -1,0 +1,296 @@
+"""What the provisioning API does: checks, stores, and lets this agent know at once (the others follow the store)."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from agents.commands.base import Commands
+from agents.device import Device
+from agents.errors import InvalidExpression, StoreUnavailable, WrongShape
+from agents.provisioning.bodies import DeviceBody, GroupBody, checked
+from agents.provisioning.directory import Directory
+from agents.provisioning.errors import (
+    BadExpression,
+    BadRequest,
+    DeviceGroupNotFound,
+    DeviceNotFound,
+    DuplicateDeviceId,
+    DuplicateGroup,
+    MismatchedService,
+    MissingAttributes,
+    MissingConfigParams,
+    RegistryNotAvailable,
+    WrongSyntax,
+)
+from agents.provisioning.specs import Group, device_spec, profiles_of
+from agents.registry import Key, Registry
+from agents.specification import DeviceSpec
+from agents.storage.base import Change, Identity, Record
+
+Json = dict[str, Any]
+
+Answer = TypeVar("Answer")
+
+_EVERY_PATH = "/*"
+_ATTEMPTS = 5
+_LISTS = ("attributes", "lazy", "commands", "static_attributes", "internal_attributes")
+
+
+class Scope(NamedTuple):
+    """`fiware-service` (in lower case, as the agents keep it) and `fiware-servicepath`."""
+
+    service: str
+    servicepath: str
+
+    @property
+    def path_or_all(self) -> str | None:
+        """The path to look under; None for `/*`, every path."""
+        return None if self.servicepath == _EVERY_PATH else self.servicepath
+
+
+class Provisioning:
+    """Groups and devices. Every method raises ContractErrors; `RegistryNotAvailable` when MongoDB does not answer."""
+
+    def __init__(self, directory: Directory, registry: Registry, commands: Commands) -> None:
+        self._directory = directory
+        self._registry = registry
+        self._commands = commands
+        self._profiles = registry.profiles
+
+    async def create_groups(self, scope: Scope, bodies: Sequence[Json]) -> None:
+        """Enter groups: all are checked before the first is entered."""
+        records = [self._group_record(scope, body) for body in bodies]
+        for record in records:
+            await self._refuse_duplicate(record)
+        for record in records:
+            if not await _asked(self._directory.store.groups.insert(record)):
+                raise _duplicate_group(record.identity)
+            self._directory.apply(Change("groups", record.identity, record))
+
+    def _group_record(self, scope: Scope, body: Json) -> Record:
+        group = checked(GroupBody, body)
+        if not group.entity_type:
+            raise MissingConfigParams('The following mandatory configuration parameters were missing: ["type"]')
+        identity = Identity(*scope, group.apikey, group.resource)
+        self._check_group(Group(identity, group, self._profiles_of(group, group.resource), self._directory.place))
+        return Record(identity, orjson.dumps(body).decode())
+
+    def _check_group(self, group: Group) -> None:
+        for profile in group.profiles:
+            self._compiled(group.member(profile, "device"))
+
+    async def _refuse_duplicate(self, record: Record) -> None:
+        identity = record.identity
+        known = await self._group(identity.name, identity.apikey)
+        group = checked(GroupBody, orjson.loads(record.body))
+        in_file = any(
+            self._registry.group_in_files(profile, identity.apikey)
+            for profile in self._profiles_of(group, identity.name)
+        )
+        if known is not None or in_file:
+            raise _duplicate_group(identity)
+
+    async def groups(
+        self, scope: Scope, resource: str | None, apikey: str | None, limit: int, offset: int
+    ) -> tuple[int, list[Json]]:
+        """Return how many groups there are, and those asked for."""
+        count, records = await _asked(
+            self._directory.store.groups.find(
+                service=scope.service,
+                servicepath=scope.path_or_all,
+                apikey=apikey,
+                name=resource,
+                limit=limit,
+                offset=offset,
+            )
+        )
+        return count, [_shown_group(record) for record in records]
+
+    async def update_group(self, scope: Scope, resource: str, apikey: str, changes: Json) -> None:
+        """Change members of a group; the others stay."""
+        for _ in range(_ATTEMPTS):
+            former = await self._group_of(scope, resource, apikey)
+            body = {**orjson.loads(former.body), **changes, "resource": resource, "apikey": apikey}
+            record = self._group_record(Scope(*former.identity[:2]), body)
+            if await _asked(self._directory.store.groups.replace(former, record)):
+                self._directory.apply(Change("groups", record.identity, record))
+                return
+        raise RegistryNotAvailable("The group is being changed by others all the time")
+
+    async def delete_group(self, scope: Scope, resource: str, apikey: str, *, with_devices: bool) -> None:
+        """Remove a group, with the devices of its apikey if asked."""
+        former = await self._group_of(scope, resource, apikey)
+        if with_devices:
+            _, devices = await _asked(
+                self._directory.store.devices.find(service=scope[0], servicepath=scope[1], apikey=apikey)
+            )
+            for device in devices:
+                await self._delete(device)
+        await _asked(self._directory.store.groups.delete(former.identity))
+        self._directory.apply(Change("groups", former.identity, None))
+
+    async def _group_of(self, scope: Scope, resource: str, apikey: str) -> Record:
+        found = await self._group(resource, apikey)
+        if found is None:
+            asked = orjson.dumps({"resource": resource, "apikey": apikey}).decode()
+            raise DeviceGroupNotFound(
+                f'Couldn\'t find device group for fields: ["resource","apikey"] and values: {asked}'
+            )
+        if found.identity[:2] != scope:
+            raise MismatchedService("The declared service didn't match the stored one in the entity")
+        return found
+
+    async def _group(self, resource: str, apikey: str) -> Record | None:
+        _, found = await _asked(self._directory.store.groups.find(apikey=apikey, name=resource, limit=1))
+        return found[0] if found else None
+
+    async def create_devices(self, scope: Scope, bodies: Sequence[Json]) -> None:
+        """Enter devices: all are checked before the first is entered."""
+        records = [self._device_record(scope, body) for body in bodies]
+        for record in records:
+            if not await _asked(self._directory.store.devices.insert(record)):
+                raise _duplicate_device(record.identity)
+            await self._changed(record)
+
+    def _device_record(self, scope: Scope, body: Json) -> Record:
+        if not body.get("device_id"):
+            raise MissingAttributes('The request was not well formed:Missing attributes: ["device_id"]')
+        device = checked(DeviceBody, body)
+        identity = Identity(*scope, device.apikey, device.device_id)
+        for profile in profiles_of(device.protocol, "", self._profiles):
+            self._compiled(device_spec(device, identity, None, profile, self._directory.place))
+        return Record(identity, orjson.dumps(body).decode())
+
+    async def devices(self, scope: Scope, limit: int, offset: int) -> tuple[int, list[Json]]:
+        """Return how many devices there are, and those asked for."""
+        count, records = await _asked(
+            self._directory.store.devices.find(
+                service=scope.service, servicepath=scope.path_or_all, limit=limit, offset=offset
+            )
+        )
+        return count, [self._shown_device(record) for record in records]
+
+    async def device(self, scope: Scope, id_: str, apikey: str | None) -> Json:
+        """Return one device."""
+        return self._shown_device(await self._record(scope, id_, apikey))
+
+    async def update_device(self, scope: Scope, id_: str, apikey: str | None, changes: Json) -> None:
+        """Change members of a device; the others stay."""
+        if "device_id" in changes:
+            raise BadRequest(
+                "Request error connecting to the Context Broker: Can't change the ID of a preprovisioned device"
+            )
+        for _ in range(_ATTEMPTS):
+            former = await self._record(scope, id_, apikey)
+            record = self._device_record(Scope(*former.identity[:2]), {**orjson.loads(former.body), **changes})
+            if await _asked(self._directory.store.devices.replace(former, record)):
+                if record.identity != former.identity:
+                    self._directory.apply(Change("devices", former.identity, None))
+                await self._changed(record)
+                return
+        raise RegistryNotAvailable("The device is being changed by others all the time")
+
+    async def delete_device(self, scope: Scope, id_: str, apikey: str | None) -> None:
+        """Remove a device."""
+        await self._delete(await self._record(scope, id_, apikey))
+
+    async def delete_devices(self, scope: Scope, items: Sequence[Json]) -> None:
+        """Remove devices; those that are there also when others are not, which is told then."""
+        missing: DeviceNotFound | None = None
+        for item in items:
+            try:
+                await self.delete_device(scope, str(item.get("deviceId", "")), item.get("apikey"))
+            except DeviceNotFound as error:
+                missing = missing or error
+        if missing is not None:
+            raise missing
+
+    async def _record(self, scope: Scope, id_: str, apikey: str | None) -> Record:
+        _, found = await _asked(
+            self._directory.store.devices.find(
+                service=scope.service, servicepath=scope.path_or_all, apikey=apikey or None, name=id_, limit=1
+            )
+        )
+        if found:
+            return found[0]
+        asked = {"apikey": apikey, "service": scope.service, "subservice": scope.servicepath}
+        told = orjson.dumps({name: value for name, value in asked.items() if value is not None}).decode()
+        raise DeviceNotFound(f"No device was found with id:{id_} and {told}")
+
+    async def _changed(self, record: Record) -> None:
+        self._directory.apply(Change("devices", record.identity, record))
+        await self._commands.provisioned(self._spec(record))
+
+    async def _delete(self, record: Record) -> None:
+        if await _asked(self._directory.store.devices.delete(record.identity)):
+            spec = self._spec(record)
+            self._directory.apply(Change("devices", record.identity, None))
+            await self._commands.removed(spec)
+
+    def _spec(self, record: Record) -> DeviceSpec:
+        """The device as its messages meet it: with what its group says, as far as there is one."""
+        body = DeviceBody.model_validate(orjson.loads(record.body))
+        profiles = profiles_of(body.protocol, "", self._profiles)
+        for profile in profiles:
+            found = self._directory.named(Key(profile, record.identity.apikey, record.identity.name))
+            if found is not None and Scope(found.service, found.servicepath) == record.identity[:2]:
+                return found
+        group = self._directory.group_at(record.identity.service, record.identity.servicepath, body.entity_type)
+        profile = next((it for it in profiles if group is None or it in group.profiles), profiles[0])
+        return device_spec(body, record.identity, group, profile, self._directory.place)
+
+    def _shown_device(self, record: Record) -> Json:
+        body: Json = orjson.loads(record.body)
+        spec = self._spec(record)
+        shown = {
+            "device_id": spec.id,
+            "apikey": spec.apikey or None,
+            "service": spec.service,
+            "service_path": spec.servicepath,
+            "entity_name": spec.entity_id,
+            "entity_type": spec.entity_type,
+            "transport": spec.transport or None,
+            "endpoint": spec.endpoint or None,
+            **{name: body.get(name, []) for name in _LISTS},
+        }
+        rest = {name: value for name, value in body.items() if name not in shown}
+        return {name: value for name, value in {**shown, **rest}.items() if value is not None}
+
+    def _profiles_of(self, body: GroupBody, resource: str) -> tuple[str, ...]:
+        return profiles_of(body.protocol, resource, self._profiles)
+
+    def _compiled(self, spec: DeviceSpec) -> Device:
+        """Try what will be done with the first message, so that a mistake is told now."""
+        try:
+            return self._registry.compiled(spec)
+        except InvalidExpression as error:
+            raise BadExpression(f"Invalid expression in evaluation: {error}") from None
+        except WrongShape as error:
+            raise WrongSyntax(f"Wrong syntax in request: {error}") from None
+
+
+async def _asked(answer: Awaitable[Answer]) -> Answer:
+    """Await the store; `RegistryNotAvailable` when it does not answer."""
+    try:
+        return await answer
+    except StoreUnavailable as error:
+        raise RegistryNotAvailable(f"No device registry is available: {error}") from error
+
+
+def _shown_group(record: Record) -> Json:
+    body: Mapping[str, Any] = orjson.loads(record.body)
+    place = {"service": record.identity.service, "subservice": record.identity.servicepath}
+    return {**{name: [] for name in _LISTS}, **body, **place}
+
+
+def _duplicate_group(identity: Identity) -> DuplicateGroup:
+    return DuplicateGroup(
+        f"A device configuration already exists for resource {identity.name} and API Key {identity.apikey}"
+    )
+
+
+def _duplicate_device(identity: Identity) -> DuplicateDeviceId:
+    return DuplicateDeviceId(
+        f"A device with the same info (DeviceId, ApiKey, Service, Subservice) was found:{identity.name}"
+    )

@@ -1,0 +1,1 @@
+"""What the agents keep: groups, devices, commands. Only the modules `mongo_*` know the database."""
