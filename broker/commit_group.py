@@ -92,7 +92,7 @@ def _change(request: str, at: str, old: Entity | None, patched: Patched, *, is_f
     """The record of one request's effect; what it overwrote is kept where a later reader needs it.
 
     That is to go back over it to an earlier state, and to tell subscribers of what kind a deleted attribute was. The
-    values alone are always kept, for subscribers who want to see them (docs/decisions/0011-previous-values.md).
+    values alone are always kept, for subscribers who want to see them (docs/decisions/0013-changes-for-subscribers.md).
     """
     if old is None:
         return Change(request, at, "created")
