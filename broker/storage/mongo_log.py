@@ -3,6 +3,7 @@
 A moment is the `sequence` of an event. Nothing is stored: any number of processes read at the same time.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -10,7 +11,10 @@ from bson import Timestamp
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
+from broker.clock import system_now
 from broker.storage.mongo_feed import LOST_CODES, MongoFeed, Position, connect, sequence_of
+from broker.storage.mongo_linked import MongoLinked
+from ngsi.entity import Entity
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +63,16 @@ class MongoLogs:
 
     def reader(self, since: str | None) -> MongoLog:
         """A reader from a moment on, or from now; it is not open yet."""
+        return MongoLog(self._connected(), self._prefix, since)
+
+    async def read_linked(self, tenant: str, ids: Sequence[str]) -> dict[str, Entity]:
+        """Living entities of a tenant by id. Raises StorageUnavailable."""
+        return await MongoLinked(self._connected(), self._prefix, system_now).read(tenant, ids)
+
+    def _connected(self) -> AsyncMongoClient[dict[str, Any]]:
         if self._client is None:
             self._client = connect(self._uri, self._timeout_s)
-        return MongoLog(self._client, self._prefix, since)
+        return self._client
 
     async def close(self) -> None:
         """Ends all connections."""

@@ -3,11 +3,11 @@
 import asyncio
 
 from broker.clock import system_now
-from broker.storage.mongo_log import MongoLog
+from broker.storage.mongo_log import MongoLog, MongoLogs
 from broker.streams import metrics
 from broker.streams.channel import Channel
 from broker.streams.followed import Followed
-from broker.streams.hub import Hub, OpenLog
+from broker.streams.hub import Hub
 from broker.streams.message import gap
 from broker.streams.place import Resume, behind
 from broker.streams.reading import Reading
@@ -16,7 +16,7 @@ _EVENTS_AT_A_TIME = 32
 
 
 async def catch_up(
-    hub: Hub, followed: Followed, channel: Channel, resume: Resume, open_log: OpenLog, turns: asyncio.Semaphore
+    hub: Hub, followed: Followed, channel: Channel, resume: Resume, source: MongoLogs, turns: asyncio.Semaphore
 ) -> None:
     """Puts what was missed into the channel, then lets the live notifications follow: no gap, nothing twice.
 
@@ -24,23 +24,25 @@ async def catch_up(
     """
     async with turns:
         metrics.CATCH_UPS.inc()
-        feed = open_log(resume.moment)
+        feed = source.reader(resume.moment)
         try:
             await feed.open()
-            await _CatchUp(hub, followed, channel, resume, feed).run()
+            await _CatchUp(hub, followed, channel, resume, feed, source).run()
         finally:
             await feed.close()
     channel.join()
 
 
 class _CatchUp:
-    def __init__(self, hub: Hub, followed: Followed, channel: Channel, resume: Resume, feed: MongoLog) -> None:
+    def __init__(
+        self, hub: Hub, followed: Followed, channel: Channel, resume: Resume, feed: MongoLog, source: MongoLogs
+    ) -> None:
         self._hub = hub
         self._followed = followed
         self._channel = channel
         self._feed = feed
         self._lost_count = feed.lost_count
-        self._reading = Reading(resume.place, resume)
+        self._reading = Reading(resume.place, source.read_linked, resume)
         if followed.subscriber is not None:
             self._reading.put(followed.subscriber)
 
@@ -60,7 +62,7 @@ class _CatchUp:
                 place = self._reading.next_place(event)
                 if until is not None and place > until:
                     break
-                for _, message in self._reading.read(event, place, now):
+                for _, message in await self._reading.read(event, place, now):
                     await self._channel.catch_up(message)
                 seen = place
                 if number % _EVENTS_AT_A_TIME == _EVENTS_AT_A_TIME - 1:

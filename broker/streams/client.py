@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 
 import structlog
 
 from broker.errors import StorageUnavailable
+from broker.storage.mongo_log import MongoLogs
 from broker.streams import metrics
 from broker.streams.catching_up import catch_up
 from broker.streams.channel import Channel
+from broker.streams.ending import ended
 from broker.streams.followed import Followed
-from broker.streams.hub import Hub, OpenLog
+from broker.streams.hub import Hub
 from broker.streams.message import Message, end, heartbeat, status
 from broker.streams.place import Resume
 from broker.streams.throttle import Throttle
@@ -86,7 +88,7 @@ class Client:
 
 @asynccontextmanager
 async def caught_up(
-    hub: Hub, followed: Followed, channel: Channel, resume: Resume | None, open_log: OpenLog, turns: asyncio.Semaphore
+    hub: Hub, followed: Followed, channel: Channel, resume: Resume | None, source: MongoLogs, turns: asyncio.Semaphore
 ) -> AsyncIterator[str | None]:
     """Lets the channel be served from the id on, or from now, until the block ends; gives the id that now is."""
     if resume is None:
@@ -94,20 +96,18 @@ async def caught_up(
         channel.join()
         yield hub.id
         return
-    work = asyncio.create_task(_catch_up(hub, followed, channel, resume, open_log, turns))
+    work = asyncio.create_task(_catch_up(hub, followed, channel, resume, source, turns))
     try:
         yield None
     finally:
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+        await ended(work)
 
 
 async def _catch_up(
-    hub: Hub, followed: Followed, channel: Channel, resume: Resume, open_log: OpenLog, turns: asyncio.Semaphore
+    hub: Hub, followed: Followed, channel: Channel, resume: Resume, source: MongoLogs, turns: asyncio.Semaphore
 ) -> None:
     try:
-        await catch_up(hub, followed, channel, resume, open_log, turns)
+        await catch_up(hub, followed, channel, resume, source, turns)
     except StorageUnavailable as exc:
         channel.finish(end("unavailable", exc.detail, resumable=True))
     except Exception:

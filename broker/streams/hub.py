@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
 from broker.context_supply import SuppliedContexts
 from broker.errors import StorageUnavailable
+from broker.notify.linking import Read
 from broker.storage.mongo_feed import Batch
 from broker.storage.mongo_log import MongoLog
 from broker.streams import metrics
 from broker.streams.channel import Channel
+from broker.streams.ending import ended
 from broker.streams.followed import Followed, Load
 from broker.streams.message import Message, end, gap
 from broker.streams.place import behind
@@ -29,14 +31,20 @@ class Hub:
     """Who follows what, and the feed that serves them. Everything is in one event loop."""
 
     def __init__(
-        self, open_log: OpenLog, contexts: SuppliedContexts, clock: Callable[[], str], start_within_s: float
+        self,
+        open_log: OpenLog,
+        read_linked: Read,
+        contexts: SuppliedContexts,
+        clock: Callable[[], str],
+        start_within_s: float,
     ) -> None:
         self._open_log = open_log
+        self._read_linked = read_linked
         self._contexts = contexts
         self._clock = clock
         self._start_within_s = start_within_s
         self._followed: dict[Key, Followed] = {}
-        self._reading = Reading("")
+        self._reading = Reading("", read_linked)
         self._following: asyncio.Task[None] | None = None
         self._users = 0
         self._subscription_events_count = 0
@@ -125,7 +133,7 @@ class Hub:
             except TimeoutError:
                 await feed.close()
                 raise StorageUnavailable("MongoDB's change stream cannot be opened now; try again") from None
-            self._reading = Reading(behind(feed.began))
+            self._reading = Reading(behind(feed.began), self._read_linked)
             self._following = asyncio.create_task(self._follow(feed))
             log.info("streams: feed opened")
 
@@ -133,9 +141,7 @@ class Hub:
         async with self._starting:
             if self._following is None or self._users:
                 return
-            self._following.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._following
+            await ended(self._following)
             self._following = None
             log.info("streams: feed closed")
 
@@ -172,7 +178,7 @@ class Hub:
             if event.collection == "subscriptions":
                 changed[event.tenant, event.id] = None
                 self._subscription_events_count += 1
-            self._spread(self._reading.read(event, self._reading.next_place(event), now))
+            self._spread(await self._reading.read(event, self._reading.next_place(event), now))
             if number % _EVENTS_AT_A_TIME == _EVENTS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
         if not batch.events:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from broker.notify.composer import Composer, State
-from broker.notify.matcher import Criteria, Matcher
+from broker.notify.composer import Composer
+from broker.notify.linking import Linking, Read
+from broker.notify.matcher import Matcher
+from broker.notify.state import State
 from broker.notify.subscriber import Subscriber
 from broker.storage.mongo_documents import changes, entity
 from broker.storage.mongo_feed import Event
@@ -46,13 +48,14 @@ class Reading:
     `place` is the event that was read last. `resume` leaves out what has been sent already.
     """
 
-    def __init__(self, place: str, resume: Resume | None = None) -> None:
+    def __init__(self, place: str, read_linked: Read, resume: Resume | None = None) -> None:
         self.place = place
         self._resume = resume
         self._counter = Counter()
         self._matcher = Matcher()
         self._subscribers: dict[Key, Subscriber] = {}
         self._composer = Composer()
+        self._linking = Linking(read_linked)
         self._open: dict[str, _Open] = {}
         self._id = place
 
@@ -75,7 +78,7 @@ class Reading:
         """The place of the next event; to be asked once for each, whether it is then read or not."""
         return self._counter.place(event.sequence)
 
-    def read(self, event: Event, place: str, now: str) -> list[tuple[Key, Message]]:
+    async def read(self, event: Event, place: str, now: str) -> list[tuple[Key, Message]]:
         """The messages that one event at this place gives."""
         sent_count = 0 if self._resume is None else self._resume.changes_sent(place)
         self.place = place
@@ -91,7 +94,11 @@ class Reading:
                 reached = place if number == len(states) - 1 else f"{place}.{number + 1}"
                 matched = self._matcher.match(event.tenant, state, change)
                 if matched or change.parts > 1:
-                    told += self._tell(matched, State(state, change, f"{event.sequence}{number:04x}"), reached, now)
+                    told_of = State(state, change, f"{event.sequence}{number:04x}")
+                    followers = [self._subscribers[criteria.tenant, criteria.subscription] for criteria in matched]
+                    if any(follower.looks_further for follower in followers):
+                        followers = await self._agreeing(followers, told_of)
+                    told += self._tell(followers, told_of, reached, now)
                 self._id = reached
         except Exception:
             # One document that cannot be read must not stop the stream for all others.
@@ -109,7 +116,17 @@ class Reading:
         ]
         return [message for request in closing for message in self._close(request, now)]
 
-    def _tell(self, matched: Iterable[Criteria], told: State, reached: str, now: str) -> list[tuple[Key, Message]]:
+    async def _agreeing(self, followers: Iterable[Subscriber], told: State) -> list[Subscriber]:
+        """Those whose conditions on linked entities are met; what they want to see of these is fetched."""
+        agreeing = []
+        for follower in followers:
+            if follower.looks_further:
+                self._linking.add(follower, told)
+            else:
+                agreeing.append(follower)
+        return agreeing + [follower for follower, _ in await self._linking.settled()]
+
+    def _tell(self, followers: Iterable[Subscriber], told: State, reached: str, now: str) -> list[tuple[Key, Message]]:
         messages = self._make_way(told.entity, told.change, now) if self._open else []
         change = told.change
         composer, open_ = self._composer, None
@@ -119,8 +136,8 @@ class Reading:
                 open_ = self._open[change.request] = _Open(self._id, change.parts, int(self.place[:8], 16))
             open_.missing -= 1
             composer = open_.composer
-        for criteria in matched:
-            composer.add(self._subscribers[criteria.tenant, criteria.subscription], told)
+        for follower in followers:
+            composer.add(follower, told)
             if open_ is not None:
                 open_.entities.add(told.entity.id)
         self._id = reached

@@ -40,7 +40,7 @@ class Streams:
         self._clock = clock
         self._count = count
         self._channel_bytes = channel_bytes
-        self._hub = Hub(logs.reader, contexts, clock, start_within_s)
+        self._hub = Hub(logs.reader, logs.read_linked, contexts, clock, start_within_s)
         self._turns = asyncio.Semaphore(_CATCH_UPS_AT_ONCE)
         self._open_count = 0
         self._is_ending = False
@@ -65,7 +65,7 @@ class Streams:
             hub = self._hub
             async with (
                 hub.following(key, lambda: tenant.subscriptions.get(subscription_id), channel) as followed,
-                caught_up(hub, followed, channel, resume, self._logs.reader, self._turns) as begin,
+                caught_up(hub, followed, channel, resume, self._logs, self._turns) as begin,
             ):
                 yield Client(hub, followed, channel, self._clock, begin)
         finally:

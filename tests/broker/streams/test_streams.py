@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import aiohttp
 import pytest
 
+from ngsi.datetimes import system_text
 from tests.broker.api.conftest import Api
 from tests.broker.streams.conftest import entity_of, subscribe, write
 from tests.broker.streams.listeners import LISTENERS, PATH, sse, websocket
@@ -128,7 +130,7 @@ async def test_a_changed_subscription_is_followed_as_it_is_then(streaming: Api) 
 
 
 async def test_an_expiring_subscription_ends_the_stream(streaming: Api) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    soon = system_text(datetime.now(UTC) + timedelta(seconds=1))
     subscription = await subscribe(streaming, expiresAt=soon)
     async with sse(streaming.address, subscription) as heard:
         await until(lambda: heard.is_over)
@@ -155,7 +157,7 @@ async def test_a_place_that_the_log_does_not_reach_is_told(streaming: Api) -> No
     subscription = await subscribe(streaming)
     for place in ("00000001000000010001", "ffffffff000000010001"):
         async with sse(streaming.address, subscription, place) as heard:
-            await until(lambda heard=heard: heard.of("gap"))
+            await until(partial(heard.of, "gap"))
             await write(streaming, subscription, 1)
             await heard.until_values(1)
 
