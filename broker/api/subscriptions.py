@@ -62,9 +62,9 @@ async def update_subscription(request: Request) -> Answer:
         if "notification" in fragment:
             require_permitted_endpoint(changes["subscription"], request.services.settings.notify_addresses)
         own_context = changes["subscription"].get("jsonldContext")
-        if own_context is not None:
+        if own_context is not None and "jsonldContext" in fragment:
             request.services.contexts.get(own_context, request.tenant_name)
-        elif not isinstance(found["context"], str) and "contextUrl" not in found:
+        if own_context is None and not isinstance(found["context"], str) and "contextUrl" not in found:
             changes["contextUrl"] = await _offered(request, found["context"])
         if await store.update(known, changes, if_modified_at=found["modifiedAt"]):
             return NO_CONTENT

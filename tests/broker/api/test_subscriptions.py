@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from tests.broker.api.conftest import CAMPUS, Api
 from tests.builders import unique_id
@@ -164,3 +165,12 @@ async def test_the_context_of_notifications_can_be_given_later_and_taken_back(ap
     assert (await api("GET", f"{own}"))[2]["@context"] == terms
     assert (await api("PATCH", f"subscriptions/{body['id']}", {"jsonldContext": CAMPUS}))[0] == 204
     assert (await shown(api, body["id"]))["jsonldContext"] == CAMPUS
+
+
+async def test_a_context_that_cannot_be_had_any_more_does_not_stand_in_the_way_of_a_pause(api: Api, mongo: str) -> None:
+    body = subscription(jsonldContext=CAMPUS)
+    await api("POST", "subscriptions", body)
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        gone = {"$set": {"subscription.jsonldContext": "https://nowhere.example/gone.jsonld"}}
+        await client["apitest"]["subscriptions"].update_one({"_id": body["id"]}, gone)
+    assert (await api("PATCH", f"subscriptions/{body['id']}", {"isActive": False}))[0] == 204
