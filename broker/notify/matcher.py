@@ -5,11 +5,13 @@ removing a subscription costs its own entries only, so the index is changed in p
 so never sees a change half made.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from broker.notify.condition import Condition
+from broker.notify.entries import Crowd, Entries, collect, enter, strike
 from ngsi import selection
 from ngsi.changes import Change
 from ngsi.entity import Entity
@@ -28,6 +30,9 @@ _TRIGGER_BITS: Final = {
 _ATTRIBUTE_BITS: Final = {"created": ATTRIBUTE_CREATED, "updated": ATTRIBUTE_UPDATED, "deleted": ATTRIBUTE_DELETED}
 _ANY_TYPE = ""
 _REMEMBERED_IDS_MAX = 10_000
+_FEW = 4
+_SHARED_MAX = 10_000
+"""Type selections and sets of attributes that many subscriptions have in common are held once."""
 
 
 @dataclass(slots=True)
@@ -35,7 +40,7 @@ class Selector:
     """One EntitySelector (clause 5.2.33): ids win over the pattern, which is held as the client wrote it."""
 
     types: selection.Alternatives
-    ids: frozenset[str] | None = None
+    ids: Collection[str] | None = None
     pattern: str | None = None
 
     def selects(self, entity: Entity) -> bool:
@@ -108,61 +113,28 @@ class Happened:
         return bits
 
 
-@dataclass(slots=True)
-class _Entry:
-    """Subscriptions under one id, type or pattern: those for any attribute, and those for certain ones."""
-
-    for_any: dict[Criteria, None] = field(default_factory=dict)
-    by_attribute: dict[str, dict[Criteria, None]] = field(default_factory=dict)
-
-    def add(self, criteria: Criteria) -> None:
-        if criteria.watched is None:
-            self.for_any[criteria] = None
-        for key in criteria.watched or ():
-            self.by_attribute.setdefault(key, {})[criteria] = None
-
-    def remove(self, criteria: Criteria) -> bool:
-        """True when nothing is left."""
-        self.for_any.pop(criteria, None)
-        for key in criteria.watched or ():
-            if (watchers := self.by_attribute.get(key)) is not None:
-                watchers.pop(criteria, None)
-                if not watchers:
-                    del self.by_attribute[key]
-        return not self.for_any and not self.by_attribute
-
-    def collect(self, attributes: Iterable[str], into: dict[Criteria, None]) -> None:
-        into.update(self.for_any)
-        if self.by_attribute:
-            for key in attributes:
-                if (watchers := self.by_attribute.get(key)) is not None:
-                    into.update(watchers)
-
-
 class _Patterns:
     """The idPatterns of one type, by the literal text that an id must begin with; most are never parsed."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[str, dict[str, _Entry]] = {}
+        self._by_prefix: dict[str, Entries[Criteria]] = {}
         self._lengths: set[int] | None = None
-        self._remembered: dict[str, list[_Entry]] = {}
+        self._remembered: dict[str, list[Criteria | Crowd[Criteria]]] = {}
 
     def add(self, wanted: str, criteria: Criteria) -> None:
-        entries = self._by_prefix.setdefault(literal_prefix(wanted), {})
-        entries.setdefault(wanted, _Entry()).add(criteria)
+        enter(self._by_prefix.setdefault(literal_prefix(wanted), {}), wanted, criteria)
         self._changed()
 
     def remove(self, wanted: str, criteria: Criteria) -> bool:
         prefix = literal_prefix(wanted)
-        entries = self._by_prefix.get(prefix, {})
-        if wanted in entries and entries[wanted].remove(criteria):
-            del entries[wanted]
+        if (entries := self._by_prefix.get(prefix)) is not None:
+            strike(entries, wanted, criteria)
             if not entries:
                 del self._by_prefix[prefix]
         self._changed()
         return not self._by_prefix
 
-    def entries(self, entity_id: str) -> list[_Entry]:
+    def entries(self, entity_id: str) -> list[Criteria | Crowd[Criteria]]:
         found = self._remembered.get(entity_id)
         if found is None:
             found = list(self._search(entity_id))
@@ -171,7 +143,7 @@ class _Patterns:
             self._remembered[entity_id] = found
         return found
 
-    def _search(self, entity_id: str) -> Iterator[_Entry]:
+    def _search(self, entity_id: str) -> Iterator[Criteria | Crowd[Criteria]]:
         if self._lengths is None:
             self._lengths = {len(prefix) for prefix in self._by_prefix}
         for length in self._lengths:
@@ -186,48 +158,46 @@ class _Patterns:
 
 class _TenantIndex:
     def __init__(self) -> None:
-        self._by_id: dict[str, _Entry] = {}
-        self._by_type: dict[str, _Entry] = {}
+        self._by_id: Entries[Criteria] = {}
+        self._by_type: Entries[Criteria] = {}
         self._patterns: dict[str, _Patterns] = {}
 
     def add(self, criteria: Criteria) -> None:
         if not criteria.selectors:
-            self._by_type.setdefault(_ANY_TYPE, _Entry()).add(criteria)
+            enter(self._by_type, _ANY_TYPE, criteria)
         for selector in criteria.selectors:
             for entity_id in selector.ids or ():
-                self._by_id.setdefault(entity_id, _Entry()).add(criteria)
+                enter(self._by_id, entity_id, criteria)
             if selector.ids is not None:
                 continue
             for type_key in _index_types(selector):
                 if selector.pattern is not None:
                     self._patterns.setdefault(type_key, _Patterns()).add(selector.pattern, criteria)
                 else:
-                    self._by_type.setdefault(type_key, _Entry()).add(criteria)
+                    enter(self._by_type, type_key, criteria)
 
     def remove(self, criteria: Criteria) -> None:
         if not criteria.selectors:
-            _remove(self._by_type, _ANY_TYPE, criteria)
+            strike(self._by_type, _ANY_TYPE, criteria)
         for selector in criteria.selectors:
             for entity_id in selector.ids or ():
-                _remove(self._by_id, entity_id, criteria)
+                strike(self._by_id, entity_id, criteria)
             if selector.ids is not None:
                 continue
             for type_key in _index_types(selector):
                 if selector.pattern is None:
-                    _remove(self._by_type, type_key, criteria)
+                    strike(self._by_type, type_key, criteria)
                 elif type_key in self._patterns and self._patterns[type_key].remove(selector.pattern, criteria):
                     del self._patterns[type_key]
 
     def candidates(self, entity: Entity, attributes: Iterable[str]) -> dict[Criteria, None]:
         found: dict[Criteria, None] = {}
-        if (entry := self._by_id.get(entity.id)) is not None:
-            entry.collect(attributes, found)
+        collect(self._by_id.get(entity.id), attributes, found)
         for type_key in (*entity.types, _ANY_TYPE):
-            if (entry := self._by_type.get(type_key)) is not None:
-                entry.collect(attributes, found)
+            collect(self._by_type.get(type_key), attributes, found)
             if (patterns := self._patterns.get(type_key)) is not None:
                 for entry in patterns.entries(entity.id):
-                    entry.collect(attributes, found)
+                    collect(entry, attributes, found)
         return found
 
 
@@ -276,6 +246,12 @@ def triggers(names: Iterable[str] | None) -> int:
     return bits
 
 
+@lru_cache(_SHARED_MAX)
+def attributes(names: tuple[str, ...]) -> frozenset[str]:
+    """A set of attributes, the same object for all who ask for the same."""
+    return frozenset(names)
+
+
 def selectors(members: Mapping[str, Any]) -> tuple[Selector, ...]:
     """The entity selectors of a stored subscription."""
     return tuple(_selector(item) for item in members.get("entities", []))
@@ -294,18 +270,19 @@ def literal_prefix(source: str) -> str:
 
 
 def _selector(item: Mapping[str, Any]) -> Selector:
-    types = selection.alternatives(item["type"])
+    types = _alternatives(item["type"])
     ids = item.get("id")
     if ids is not None:
-        return Selector(types, frozenset(ids if isinstance(ids, list) else [ids]))
+        # A set of one takes four times as much memory.
+        return Selector(types, (ids,) if isinstance(ids, str) else tuple(ids) if len(ids) <= _FEW else frozenset(ids))
     return Selector(types, None, item.get("idPattern"))
+
+
+@lru_cache(_SHARED_MAX)
+def _alternatives(text: str) -> selection.Alternatives:
+    return selection.alternatives(text)
 
 
 def _index_types(selector: Selector) -> set[str]:
     """The types to file a selector under: one of each alternative, which an entity it selects must have."""
     return {min(names, default=_ANY_TYPE) for names in selector.types}
-
-
-def _remove(entries: dict[str, _Entry], key: str, criteria: Criteria) -> None:
-    if key in entries and entries[key].remove(criteria):
-        del entries[key]

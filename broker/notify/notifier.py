@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -20,6 +19,7 @@ from broker.notify.partitions import Share
 from broker.notify.progress import Progress, Ticket
 from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber, subscriber
+from broker.storage.mongo_compact import CompactDocument
 from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_documents import changes, entity
 from broker.storage.mongo_feed import Batch, Event, MongoFeed, Position
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class _Known:
     """A subscription as it is stored. `is_served` is False as long as its @context cannot be had."""
 
-    document: dict[str, Any]
+    document: CompactDocument
     since: str | None
     is_served: bool = False
 
@@ -157,9 +157,8 @@ class Notifier:
 
     async def _load(self) -> None:
         await self._dispatcher.load()
-        async for tenant, document in self._deliveries.subscriptions():
-            if self._share.serves(tenant, str(document["_id"])):
-                await self._put(tenant, document, since=began_at(document))
+        async for tenant, document in self._deliveries.subscriptions(self._share.serves):
+            await self._put(tenant, document, since=began_at(document))
 
     async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
         for number, event in enumerate(batch.events):
@@ -231,7 +230,7 @@ class Notifier:
 
     async def _subscription_event(self, event: Event) -> None:
         if event.document is not None:
-            await self._put(event.tenant, event.document, since=None)
+            await self._put(event.tenant, CompactDocument.of(event.document), since=None)
             return
         self._known.pop((event.tenant, event.id), None)
         self._matcher.remove(event.tenant, event.id)
@@ -243,10 +242,12 @@ class Notifier:
         except StorageUnavailable as exc:
             log.warning("deliveries of a deleted subscription not removed", id=event.id, reason=exc.detail)
 
-    async def _put(self, tenant: str, document: dict[str, Any], since: str | None) -> None:
+    async def _put(self, tenant: str, document: CompactDocument, since: str | None) -> None:
         key = (tenant, str(document["_id"]))
         known = self._known[key] = _Known(document, since)
-        if not await self._serve(key, known):
+        is_served = await self._serve(key, known)
+        document.forget()
+        if not is_served:
             self._matcher.remove(*key)
             self._subscribers.pop(key, None)
             self._dispatcher.pause(*key)

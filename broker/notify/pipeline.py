@@ -67,9 +67,7 @@ async def running_pipeline(surroundings: Surroundings, share: Share) -> AsyncIte
     backlog, bookkeeping = Backlog(deliveries, share.lease), Bookkeeping(deliveries)
     delivery = surroundings.delivery
     policy = RetryPolicy(delivery.first_retry_s, delivery.retry_cap_s, max_age_s=delivery.max_age_s)
-    services = Services(
-        surroundings.transport, backlog, deliveries, bookkeeping, policy, surroundings.read_linked
-    )
+    services = Services(surroundings.transport, backlog, deliveries, bookkeeping, policy, surroundings.read_linked)
     dispatcher = Dispatcher(services, delivery, share)
     keep = partial(surroundings.shares.store, surroundings.name)
     notifier = Notifier(

@@ -69,7 +69,10 @@ class RunningNotifier:
 
     async def serve(self, surroundings: Surroundings) -> None:
         """Works for the partitions that it holds, with a new pipeline whenever these change, until it is stopped."""
-        while (share := await _first(self.membership.share(), self.stopping)) is not None:
+        while not self.stopping.done():
+            share = await _first(self.membership.share(), self.stopping)
+            if share is None:
+                return
             async with running_pipeline(surroundings, share) as pipeline:
                 self.pipeline = pipeline
                 metrics.PARTITIONS.set(len(share.partitions))

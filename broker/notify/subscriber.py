@@ -8,7 +8,7 @@ import orjson
 
 from broker.contexts import Contexts
 from broker.notify.condition import FILTERING, Condition
-from broker.notify.matcher import Criteria, selectors, triggers
+from broker.notify.matcher import Criteria, attributes, selectors, triggers
 from broker.notify.pace import Pace, pace
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Destination
@@ -156,7 +156,7 @@ def criteria(tenant: str, document: Mapping[str, Any], context: Context, since: 
         tenant,
         document["_id"],
         selectors(members),
-        None if watched is None else frozenset(watched),
+        None if watched is None else attributes(tuple(watched)),
         triggers(members.get("notificationTrigger")),
         None if FILTERING.isdisjoint(members) else Condition(members, context),
         None if expires_at is None else system_text(moment(expires_at)),

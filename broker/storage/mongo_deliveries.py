@@ -7,23 +7,29 @@ The id is made from the events that the notification stems from, so that a repet
 States held back (`mongo_held`) stand in the same collection, with the state "held".
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, DeleteOne, InsertOne, UpdateOne, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from broker.errors import StorageUnavailable
 from broker.storage.base import EntityStore
 from broker.storage.mongo import MongoEntityStore
 from broker.storage.mongo_bookings import Booking, booked
+from broker.storage.mongo_compact import CompactDocument
 from broker.storage.mongo_dead_letters import REPLAYS, replay_id
 from broker.storage.mongo_held import HELD, HeldState, held_states, holding, releasing
 from broker.storage.mongo_tenants import database_name, tenant_of
 
 _DUPLICATE = 11000
 _READ_BYTES_MAX = 4_000_000
+_READ_AT_A_TIME = 500
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _DROP_COUNT = 1000
 _QUERY_TIMEOUT_MS = 10_000
 _DURABLE = WriteConcern(w="majority", j=True)
@@ -186,12 +192,17 @@ class MongoDeliveries:
         except PyMongoError as exc:
             raise StorageUnavailable(f"The subscription could not be paused: {exc}") from exc
 
-    async def subscriptions(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """(tenant, document) of every subscription there is."""
+    async def subscriptions(self, wanted: Callable[[str, str], bool]) -> AsyncIterator[tuple[str, CompactDocument]]:
+        """(tenant, document) of the subscriptions whose tenant and id are `wanted`."""
         try:
             for tenant in await self._tenants():
-                async for document in self._client[self._database(tenant)]["subscriptions"].find({}, _UNREAD):
-                    yield tenant, document
+                collection: AsyncCollection[Any] = self._client[self._database(tenant)].get_collection(
+                    "subscriptions",
+                    codec_options=_RAW,
+                )
+                async for document in collection.find({}, _UNREAD, batch_size=_READ_AT_A_TIME):
+                    if wanted(tenant, str(document["_id"])):
+                        yield tenant, CompactDocument(bytes(document.raw))
         except PyMongoError as exc:
             raise StorageUnavailable(f"Subscriptions could not be read: {exc}") from exc
 
