@@ -20,13 +20,16 @@ from ngsi.names import require_uri
 from ngsi.subscription import began_at, context_of
 
 _LINKED_MAX = 10_000
+_EARLIER_MAX = 10
+"""Changes before the last one that are judged, too, as far as they were written together with it."""
 
 
 async def explain_subscription(request: Request) -> Answer:
     """Explain what became of the last change of an entity: every test of the match with its result, in words.
 
     `tests` are those that decide whether the subscription is told, `told` is the outcome; `delivery` has what may hold
-    a notification up afterwards: throttling, an endpoint that fails. Names are those of the request's @context.
+    a notification up afterwards: throttling, an endpoint that fails. `earlier` has changes that were written together
+    with the last one. Names are those of the request's @context.
     """
     subscription_id = require_uri(request.path[0], "Subscription id")
     if "entityId" not in request.parameters:
@@ -40,6 +43,9 @@ async def explain_subscription(request: Request) -> Answer:
     states = await request.tenant.entities.last_changes(entity_id)
     if states:
         shown |= await _Case(request, document, *states[-1]).explained()
+        before = [await _Case(request, document, *state).explained() for state in states[-_EARLIER_MAX - 1 : -1]]
+        if before:
+            shown["earlier"] = [{**item["change"], "told": item["told"]} for item in before]
     else:
         unknown = Finding("entity", False, f"the entity does not exist{_of_tenant(request)}")
         shown |= _verdict(False, [unknown, *subscription_findings(document, now, of_change=False)])

@@ -170,6 +170,10 @@ SUBSCRIPTION_SCHEMAS: dict[str, Schema] = {
                 {"at": MOMENT, "event": {"type": "string"}, "attributes": NAMES},
                 ["at", "event", "attributes"],
             ),
+            "earlier": {
+                "type": "array",
+                "items": describe("A change before it", {"at": MOMENT, "told": {"type": "boolean"}}, ["at", "told"]),
+            },
             "tests": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
             "delivery": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
         },

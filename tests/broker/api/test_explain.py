@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from tests.broker.api.conftest import CAMPUS, Api
 from tests.broker.api.test_subscriptions import subscription
+from tests.broker.notify.writer import Writer, entity, updated
 from tests.builders import unique_id
 
 pytestmark = pytest.mark.clause("5.8.6")
@@ -140,6 +142,18 @@ async def test_a_periodic_subscription_is_told_whatever_changed(api: Api) -> Non
     assert (await explained(api, known, entity_id))["told"]
     await api("DELETE", f"entities/{entity_id}")
     assert failed(await explained(api, known, entity_id)) == ["entity"]
+
+
+async def test_changes_that_were_written_together_are_judged_each(api: Api, mongo: str) -> None:
+    known = await created(api, "subscriptions", subscription(q="temperature>1"))
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        first = entity(unique_id("Room"), temperature=1)
+        second, change = updated(first, "r2", temperature=2)
+        third, last = updated(second, "r3", temperature=0)
+        await Writer(client, "apitest").write((third, [change, last]))
+    found = await explained(api, known, third.id)
+    assert (found["told"], failed(found)) == (False, ["q"])
+    assert [item["told"] for item in found["earlier"]] == [True]
 
 
 async def test_names_are_those_of_the_reader(api: Api) -> None:
