@@ -32,6 +32,7 @@ from broker.api.routing import NgsiLdApi, merged
 from broker.api.stream_websocket import StreamWebSocket
 from broker.clock import system_now
 from broker.context_fetch import web_of_contexts
+from broker.context_reaper import ContextReaper
 from broker.context_supply import ContextSupply, SuppliedContexts
 from broker.contexts import Contexts
 from broker.errors import StorageError
@@ -121,7 +122,8 @@ def create_app(settings: Settings | None = None) -> ContextApi:
             start_within_s=settings.mongodb_timeout_s,
         )
         services = Services(settings, storage, tenants, contexts, supply, bodies, followers, system_now)
-        async with supply.tended(), Reaper(storage, tenants, system_now).working():
+        reapers = Reaper(storage, tenants, system_now), ContextReaper(storage, system_now)
+        async with supply.tended(), reapers[0].working(), reapers[1].working():
             yield
         await followers.close()
         await tenants.close()

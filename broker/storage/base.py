@@ -207,6 +207,10 @@ class Storage(ABC):
         """Second half: removes all that the tenant has. Nobody may write to it any more."""
 
     @abstractmethod
+    async def contexts_named(self, tenant: str) -> set[str]:
+        """The URLs of the @contexts that a tenant's subscriptions are read and shown with."""
+
+    @abstractmethod
     async def hold(self, work: str, holder: str, for_s: float) -> bool:
         """Takes or prolongs the lease on a work that one process is enough for; False while another holder has it."""
 

@@ -41,7 +41,14 @@ class ContextStore(ABC):
 
     @abstractmethod
     async def share(self, record: ContextRecord) -> None:
-        """Stores an @context unless it is there, and lets the tenants of the record see it too."""
+        """Stores an @context unless it is there, lets the tenants of the record see it too, and notes when it was."""
+
+    @abstractmethod
+    async def unused(self, since: str, count_max: int) -> Sequence[ContextRecord]:
+        """The Cached and ImplicitlyCreated ones not used since that time, and those over a number, without their text.
+
+        The least recently used come first; a thousand at the most.
+        """
 
     @abstractmethod
     async def list(self, tenant: str, kind: Kind | None) -> Sequence[ContextRecord]:

@@ -57,6 +57,8 @@ _ENTITY_INDEXES = [
 ]
 _BULK_COUNT = 128
 """Writes in one round trip at the most: so many are encoded without a break, in some milliseconds."""
+_CONTEXT_MEMBERS = ("context", "contextUrl", "readWith.q", "readWith.csf", "subscription.jsonldContext")
+"""Where a subscription names @contexts, see `ngsi.subscription`."""
 _DUPLICATE_KEY = 11000
 _TOO_LARGE_CODES = frozenset({10334, 17280, 17419, 17420})
 """BSONObjectTooLarge, KeyTooLong, and two for a document over 16 MiB."""
@@ -316,6 +318,13 @@ class MongoStorage(Storage):
         await self.contexts().forget_tenant(tenant)
         with translated():
             await self._register.remove(tenant)
+
+    async def contexts_named(self, tenant: str) -> set[str]:
+        """See Storage."""
+        subscriptions = self._collection(tenant, "subscriptions")
+        with translated():
+            found = [await subscriptions.distinct(member) for member in _CONTEXT_MEMBERS]
+        return {item for items in found for item in items if isinstance(item, str)}
 
     async def hold(self, work: str, holder: str, for_s: float) -> bool:
         """See Storage."""

@@ -1,7 +1,7 @@
 """The @contexts in MongoDB: the collection `contexts` of the default tenant's database, for all tenants.
 
 {_id: id, kind: "Hosted" | "Cached" | "ImplicitlyCreated", url?, tenants?: [names], text, createdAt, expiresAt?,
- lastUsage?, hits}
+ lastUsage?, sharedAt?, hits}
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from broker.storage.context_store import ContextRecord, ContextStore, Kind
 from broker.storage.mongo_errors import translated
 
 _DURABLE = WriteConcern(w="majority", j=True)
+_UNUSED_COUNT = 1000
 
 
 class MongoContextStore(ContextStore):
@@ -39,8 +40,25 @@ class MongoContextStore(ContextStore):
 
     async def share(self, record: ContextRecord) -> None:
         """See ContextStore."""
+        change = _sharing(record) | {"$max": {"sharedAt": record.created_at}}
         with translated():
-            await self._collection.update_one({"_id": record.id}, _sharing(record), upsert=True)
+            await self._collection.update_one({"_id": record.id}, change, upsert=True)
+
+    async def unused(self, since: str, count_max: int) -> Sequence[ContextRecord]:
+        """See ContextStore."""
+        used = {"$max": ["$createdAt", "$lastUsage", "$sharedAt"]}
+        stages: list[dict[str, Any]] = [
+            {"$match": {"kind": {"$ne": "Hosted"}}},
+            {"$project": {"text": 0}},
+            {"$set": {"used": used}},
+            {"$setWindowFields": {"sortBy": {"used": -1}, "output": {"place": {"$documentNumber": {}}}}},
+            {"$match": {"$or": [{"used": {"$lt": since}}, {"place": {"$gt": count_max}}]}},
+            {"$sort": {"used": 1}},
+            {"$limit": _UNUSED_COUNT},
+        ]
+        with translated():
+            found = await (await self._collection.aggregate(stages, allowDiskUse=True)).to_list()
+        return [_record(item) for item in found]
 
     async def list(self, tenant: str, kind: Kind | None) -> Sequence[ContextRecord]:
         """See ContextStore."""

@@ -1,0 +1,63 @@
+"""What nobody uses any more does not stay for ever (clause 5.13)."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from broker.context_reaper import ContextReaper
+from broker.storage.context_store import ContextRecord, Kind
+from broker.storage.mongo import MongoStorage
+
+THEN, LATER = "2026-01-01T00:00:00.000Z", "2026-02-15T00:00:00.000Z"
+
+
+@pytest.fixture
+async def storage(mongo: str) -> AsyncIterator[MongoStorage]:
+    made = MongoStorage(mongo, f"ctxreap{uuid4().hex[:8]}", timeout_s=5, query_timeout_s=5)
+    await made.create_tenant("", THEN)
+    await made.create_tenant("settat", THEN)
+    yield made
+    await made.close()
+
+
+def record(number: int, kind: Kind, created_at: str = THEN) -> ContextRecord:
+    url = f"https://x.example/{number}" if kind == "Cached" else None
+    return ContextRecord(f"urn:ngsi-ld:jsonldContext:{number:032x}", kind, url, None, "{}", created_at)
+
+
+async def fill(storage: MongoStorage) -> None:
+    store = storage.contexts()
+    for number, kind in enumerate(("Cached", "ImplicitlyCreated", "Hosted", "Cached", "ImplicitlyCreated", "Cached")):
+        await store.put(record(number, kind))  # type: ignore[arg-type]  # mypy takes the tuple's items for texts
+    await store.count({record(3, "Cached").id: 1}, LATER)
+    await store.share(record(4, "ImplicitlyCreated", LATER))
+
+
+async def kept(storage: MongoStorage) -> list[int]:
+    return [int(item.id[-2:], 16) for item in await storage.contexts().list("", None)]
+
+
+@pytest.mark.clause("5.13")
+async def test_what_is_unused_goes_and_the_rest_stays(storage: MongoStorage) -> None:
+    await fill(storage)
+    assert await ContextReaper(storage, lambda: THEN).reap() == 0
+    assert await ContextReaper(storage, lambda: LATER).reap() == 3
+    assert await kept(storage) == [2, 3, 4]
+
+
+@pytest.mark.clause("5.13")
+async def test_subscriptions_keep_what_they_name(storage: MongoStorage) -> None:
+    await fill(storage)
+    own = f"http://broker.example/ngsi-ld/v1/jsonldContexts/{record(1, 'Cached').id}"
+    await storage.subscriptions("").insert({"_id": "urn:x:1", "context": {"a": "b:c"}, "contextUrl": own})
+    await storage.subscriptions("settat").insert({"_id": "urn:x:2", "context": ["https://x.example/0"]})
+    assert await ContextReaper(storage, lambda: LATER).reap() == 1
+    assert await kept(storage) == [0, 1, 2, 3, 4]
+
+
+async def test_their_number_is_bounded(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.context_reaper.COUNT_MAX", 2)
+    await fill(storage)
+    assert await ContextReaper(storage, lambda: THEN).reap() == 3
+    assert await kept(storage) == [2, 3, 4]
