@@ -424,6 +424,19 @@ def test_a_type_selection_means_any_of_all(text: str, types: set[str]) -> None:
     assert selection.selects(wanted, types) == any(set(part) <= types for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("text", "sets"),
+    [
+        ("(A|B)", [{"A"}, {"B"}]),
+        ("((A))", [{"A"}]),
+        ("(A|B);C", [{"A", "C"}, {"B", "C"}]),
+        ("A;(B,(C;D)),E", [{"A", "B"}, {"A", "C", "D"}, {"E"}]),
+    ],
+)
+def test_parentheses_may_hold_any_selection(text: str, sets: list[set[str]]) -> None:
+    assert list(selection.alternatives(selection.expand(text, CORE))) == sets
+
+
 def test_a_separator_inside_an_iri_comes_from_a_term() -> None:
     odd = Context({"Odd": "https://example.org/a;b(c)|d,e"}, [{"Odd": "https://example.org/a;b(c)|d,e"}])
     held = selection.expand("Odd|Room", odd)
@@ -431,7 +444,24 @@ def test_a_separator_inside_an_iri_comes_from_a_term() -> None:
     assert selection.compact(held, odd) == "Odd|Room"
 
 
-@pytest.mark.parametrize("text", ["", "|", "A|", "A;;B", "(A", "A)", "((A))", "(A|B);C", "A B", "*|A", "(A;B)C"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "|",
+        "A|",
+        "A;;B",
+        "(A",
+        "A)",
+        "()",
+        "A B",
+        "*|A",
+        "(A;B)C",
+        "A(B)",
+        "(" * 30 + "A" + ")" * 30,
+        ";".join(["(A|B|C|D|E|F)"] * 4),
+    ],
+)
 def test_what_is_no_type_selection_is_refused(text: str) -> None:
     with pytest.raises(BadRequestData):
         selection.expand(text, CORE)
