@@ -124,6 +124,9 @@ class Lane:
         if self._is_direct:
             self._is_direct = False
             self._waiting.reset({})
+            for delivery in self._ordering:
+                if delivery.is_stored:
+                    self._waiting.add(delivery.row.entities)
         self._is_trimmed = False
         for delivery in self._ordering.withdraw_all_but(self._started):
             delivery.is_withdrawn = True

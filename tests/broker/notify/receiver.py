@@ -22,6 +22,8 @@ class Receiver:
     received: list[dict[str, Any]] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)
     attempts: int = 0
+    times_s: list[float] = field(default_factory=list)
+    """When each attempt came in, by the event loop's clock."""
     tls: ssl.SSLContext | None = None
     _runner: web.AppRunner | None = None
 
@@ -43,6 +45,7 @@ class Receiver:
 
     async def _notified(self, request: web.Request) -> web.Response:
         self.attempts += 1
+        self.times_s.append(asyncio.get_running_loop().time())
         notification = orjson.loads(await request.read())
         if self.delay_s:
             await asyncio.sleep(self.delay_s)

@@ -1,16 +1,12 @@
 """What happens to notifications when receivers are away, slow or choosy, and when the notifier itself dies."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from pymongo import AsyncMongoClient
 
@@ -20,6 +16,7 @@ from broker.notify.settings import DeliverySettings
 from broker.settings import Settings
 from ngsi.entity import Entity
 from tests.broker.notify.conftest import StartNotifier, StartReceiver
+from tests.broker.notify.notifier_process import notifier_process
 from tests.broker.notify.receiver import Receiver
 from tests.broker.notify.writer import Writer, created, entity, updated
 from tests.waiting import until
@@ -60,24 +57,25 @@ async def test_a_receiver_that_was_down_gets_everything_in_order(
     await until(lambda: _is_stored(writer, at_least=90))
     await receiver.start()
     await write_rounds(writer, rooms, 26, 20)
-    await until(lambda: receiver.values() == everything_up_to(45), within_s=15)
+    await until(lambda: receiver.values() == everything_up_to(45))
     await until(lambda: _is_empty(writer))
 
 
 async def test_a_slow_or_dead_receiver_does_not_delay_a_healthy_one(
     writer: Writer, start_notifier: StartNotifier, start_receiver: StartReceiver, free_port: Callable[[], int]
 ) -> None:
-    slow, healthy = await start_receiver(delay_s=1.0), await start_receiver()
+    slow, healthy = await start_receiver(delay_s=2.0), await start_receiver()
     await start_notifier(queue_count=20)
     await writer.subscribe("urn:s:dead", f"http://127.0.0.1:{free_port()}/notify")
     await writer.subscribe("urn:s:slow", slow.uri)
     await writer.subscribe("urn:s:healthy", healthy.uri)
     rooms = await new_rooms(writer)
     await write_rounds(writer, rooms, 1, 20)
-    await until(lambda: healthy.values() == everything_up_to(20), within_s=3)
+    # Whatever the machine is busy with: the slow one would take 26 s for as many.
+    await until(lambda: healthy.values() == everything_up_to(20), within_s=15)
     assert sum(len(values) for values in slow.values().values()) < 50
     slow.delay_s = 0
-    await until(lambda: slow.values() == everything_up_to(20), within_s=10)
+    await until(lambda: slow.values() == everything_up_to(20))
 
 
 async def test_a_notification_too_old_becomes_a_dead_letter_and_later_ones_get_through(
@@ -104,9 +102,9 @@ async def test_a_notification_that_is_refused_holds_up_only_its_own_entity(
     await writer.subscribe("urn:s:1", receiver.uri)
     await write_rounds(writer, await new_rooms(writer), 1, 5)
     others = {room: list(range(6)) for room in ROOMS[1:]}
-    await until(lambda: receiver.values() == others, within_s=10)
+    await until(lambda: receiver.values() == others)
     receiver.refused = set()
-    await until(lambda: receiver.values() == everything_up_to(5), within_s=10)
+    await until(lambda: receiver.values() == everything_up_to(5))
 
 
 async def test_retry_after_is_obeyed(
@@ -193,7 +191,7 @@ async def test_a_stopped_notifier_repeats_nothing(
         await until(lambda: receiver.received)
     async with running_notifier(settings, delivery):
         await write_rounds(writer, rooms, 11, 1)
-        await until(lambda: receiver.values() == everything_up_to(11), within_s=10)
+        await until(lambda: receiver.values() == everything_up_to(11))
     ids = [notification["id"] for notification in receiver.received]
     assert len(ids) == len(set(ids))
 
@@ -203,55 +201,27 @@ async def test_a_restart_of_mongodb_is_waited_out(
 ) -> None:
     receiver = await start_receiver()
     port = free_port()
-    with running_mongod(tmp_path, port) as uri:
-        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
-        writer = Writer(client, "restart")
-        await writer.subscribe("urn:s:1", receiver.uri)
-        notifier = running_notifier(Settings(mongodb_uri=uri, database="restart"), DeliverySettings())
-        running = await notifier.__aenter__()
-        await until(lambda: not any(running.checks().values()))
-        rooms = await write_rounds(writer, await new_rooms(writer), 1, 5)
-    await until(lambda: any(running.checks().values()))
-    with running_mongod(tmp_path, port):
-        await until(lambda: not any(running.checks().values()), within_s=15)
-        await write_rounds(writer, rooms, 6, 5)
-        await until(lambda: receiver.values() == everything_up_to(10), within_s=15)
-        await notifier.__aexit__(None, None, None)
-        await client.close()
+    async with AsyncExitStack() as stack:
+        with running_mongod(tmp_path, port) as uri:
+            settings = Settings(mongodb_uri=uri, database="restart")
+            client = await stack.enter_async_context(AsyncMongoClient[dict[str, Any]](uri))
+            writer = Writer(client, "restart")
+            await writer.subscribe("urn:s:1", receiver.uri)
+            running = await stack.enter_async_context(running_notifier(settings, DeliverySettings()))
+            await until(lambda: not any(running.checks().values()))
+            rooms = await write_rounds(writer, await new_rooms(writer), 1, 5)
+        await until(lambda: any(running.checks().values()))
+        with running_mongod(tmp_path, port):
+            await until(lambda: not any(running.checks().values()))
+            await write_rounds(writer, rooms, 6, 5)
+            await until(lambda: receiver.values() == everything_up_to(10))
+            await stack.aclose()
 
 
 def has_received_more(receiver: Receiver) -> Callable[[], bool]:
     """Whether something came in since this was called."""
     known_count = len(receiver.received)
     return lambda: len(receiver.received) > known_count
-
-
-@asynccontextmanager
-async def notifier_process(mongo: str, prefix: str, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """A notifier as operators run it, once it is ready."""
-    environment = os.environ | {
-        "MONGODB_URI": mongo,
-        "MEDINA_DATABASE": prefix,
-        "MEDINA_NOTIFIER_PORT": str(port),
-        "MEDINA_DELIVERY_FIRST_RETRY_S": "0.02",
-    }
-    command = [sys.executable, "-c", "from broker.cli import main; main()", "notifier"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220  # returns at once
-    try:
-        await until(lambda: _is_ready(f"http://127.0.0.1:{port}/ready"), within_s=20)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def _is_ready(url: str) -> bool:
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(url) as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
 
 
 async def _is_stored(writer: Writer, *, at_least: int, state: str = "pending") -> bool:
