@@ -180,11 +180,10 @@ class Directory(Source):
         if len(self._unknown) > MAX_UNKNOWN_COUNT:
             self._unknown.clear()
         self._unknown.update(dict.fromkeys(asked, now + ASK_AGAIN_S))
-        if self._is_known(found):
-            return False
-        self._enter(found)
-        self.on_change("", "")
-        return True
+        if not self._is_known(found):
+            self._enter(found)
+            self.on_change("", "")
+        return bool(found.groups or found.devices)  # known by now, be it by the store's news in the meantime
 
     def _is_known(self, found: Snapshot) -> bool:
         groups = all(record.identity.name in self._groups.get(record.identity.apikey, {}) for record in found.groups)

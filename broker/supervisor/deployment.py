@@ -47,7 +47,15 @@ topic write campus/#
 topic write uhppoted/#
 topic write esp-rfid/#
 topic write /json/#
+topic write json/#
 topic write /ul/#
+topic write ul/#
+topic write /+/+/attrs/#
+topic write +/+/attrs/#
+topic write /+/+/cmdexe
+topic write +/+/cmdexe
+topic write /+/+/configuration/commands
+topic write +/+/configuration/commands
 topic read /+/+/cmd
 topic read /+/+/configuration/values
 
