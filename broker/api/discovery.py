@@ -6,7 +6,7 @@ from uuid import uuid4
 from broker.api.answers import with_context
 from broker.api.exchange import Answer, Request
 from broker.api.routing import Operation, Resource
-from broker.storage.base import AttributeProfile, EntityQuery, EntitySelector, TypeProfile
+from broker.storage.base import EntityQuery, EntitySelector, TypeProfile
 from ngsi.errors import BadRequestData, ResourceNotFound
 from ngsi.names import iri, is_name, show
 from ngsi.vocabulary import RESERVED_NAMES
@@ -38,7 +38,7 @@ async def list_types(request: Request) -> Answer:
 async def describe_type(request: Request) -> Answer:
     """Tell of one entity type how many entities it has, and their attributes.
 
-    Of a type with very many entities the attributes are those of a part of them.
+    Of millions of entities that can take longer than a query may: 403 TooComplexQuery.
     """
     key = _key(request, "Entity type")
     profile = await request.tenant.entities.describe_type(key, request.services.clock())
@@ -46,8 +46,8 @@ async def describe_type(request: Request) -> Answer:
         raise ResourceNotFound(f"There is no entity of type {show(request.path[0])}")
     compact = request.context.compact
     details = [
-        {"id": iri(name), "type": "Attribute", "attributeName": compact(name), "attributeTypes": found.kinds}
-        for name, found in sorted(profile.attributes.items())
+        {"id": iri(name), "type": "Attribute", "attributeName": compact(name), "attributeTypes": kinds}
+        for name, kinds in sorted(profile.attributes.items())
     ]
     shown = {
         "id": iri(key),
@@ -92,17 +92,17 @@ async def describe_attribute(request: Request) -> Answer:
         "type": "Attribute",
         "attributeName": compact(key),
         "attributeCount": count,
-        "attributeTypes": sorted({kind for found in types.values() for kind in found.kinds}),
+        "attributeTypes": sorted({kind for kinds in types.values() for kind in kinds}),
         "typeNames": sorted(map(compact, types)),
     }
     return with_context(request, shown)
 
 
-async def _types_of_attributes(request: Request) -> dict[str, dict[str, AttributeProfile]]:
-    """Attribute → the types that have it, with what it is there."""
+async def _types_of_attributes(request: Request) -> dict[str, dict[str, list[str]]]:
+    """Attribute → the types that have it, with the kinds that it is there."""
     now = request.services.clock()
     profiles = await _profiles(request, await request.tenant.entities.types(now), now)
-    found: dict[str, dict[str, AttributeProfile]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for key, profile in profiles.items():
         for attribute, described in profile.attributes.items():
             found.setdefault(attribute, {})[key] = described

@@ -72,19 +72,11 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeProfile:
-    """An attribute of the entities of a type: how many have it, and of which kinds it is, in their order."""
-
-    count: int
-    kinds: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class TypeProfile:
-    """The entities of a type: how many there are, and their attributes by key. Numbers may be estimates."""
+    """The entities of a type: how many there are, and of which kinds their attributes are, by key, in their order."""
 
     count: int
-    attributes: dict[str, AttributeProfile]
+    attributes: dict[str, list[str]]
 
 
 Guard = Callable[[], Awaitable[None]]
@@ -138,7 +130,7 @@ class EntityStore(ABC):
 
     @abstractmethod
     async def describe_type(self, key: str, now: str) -> TypeProfile | None:
-        """What there is of a type, None if no entity has it. Looks at a bounded number of its entities."""
+        """What there is of a type, None if no entity has it. Raises TooComplexQuery where that takes too long."""
 
     @abstractmethod
     async def find_due(self, now: str, *, limit: int) -> list[str]:

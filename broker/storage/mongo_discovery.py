@@ -1,20 +1,28 @@
 """Which types and attributes there are, asked of the collection `entities` (clauses 5.7.5 to 5.7.10).
 
-Types are read off the index `type`, one step for each. The attributes of a type are gathered from its first
-`SAMPLE_COUNT` entities, so that the cost of an answer depends on the number of types only; of a type with more
-entities, the counts are scaled up and an attribute that none of those has is missing.
+Types are read off the index `type`, one step for each. The attributes of a type are gathered from `FIRST_COUNT` of
+its entities; the others are only looked through for an attribute, or a kind of one, that is not among these. So the
+answer is complete, and costs some microseconds of MongoDB's time for each entity of the type; where that takes longer
+than a query may, it is refused like any other (TooComplexQuery).
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 
-from broker.storage.base import AttributeProfile, TypeProfile
+from broker.storage import mongo_documents as documents
+from broker.storage.base import TypeProfile
 from broker.storage.mongo_filter import unexpired
+from ngsi.errors import TooComplexQuery
 
-SAMPLE_COUNT = 10_000
+FIRST_COUNT = 10_000
+_ROUND_COUNT = 100
+_SHAPES_COUNT_MAX = 20_000
 
 _Collection = AsyncCollection[dict[str, Any]]
+_Shape = tuple[str, tuple[str, ...]]
+"""An attribute, and the kinds of its instances as an entity has them."""
 
 
 async def types(collection: _Collection, now: str, *, timeout_ms: int) -> list[str]:
@@ -34,17 +42,46 @@ async def describe(collection: _Collection, key: str, now: str, *, timeout_ms: i
         count -= await collection.count_documents(expired, maxTimeMS=timeout_ms)
     if not count:
         return None
-    rows = await collection.aggregate(_attribute_stages(key, now), maxTimeMS=timeout_ms)
-    scale = max(1.0, count / SAMPLE_COUNT)
-    attributes: dict[str, AttributeProfile] = {}
-    async for row in rows:
-        kinds = {kind for instances in row["kinds"] for kind in instances}
-        attributes[row["_id"]] = AttributeProfile(round(row["count"] * scale), sorted(kinds))
-    return TypeProfile(count, attributes)
+    rows = await collection.aggregate(_first_stages(key, now), maxTimeMS=timeout_ms)
+    shapes: set[_Shape] = {(row["_id"]["k"], tuple(row["_id"]["t"])) async for row in rows}
+    if count > FIRST_COUNT:
+        await _complete(collection, key, now, shapes, timeout_ms)
+    attributes: dict[str, set[str]] = {}
+    for name, kinds in shapes:
+        attributes.setdefault(name, set()).update(kinds)
+    return TypeProfile(count, {name: sorted(kinds) for name, kinds in attributes.items()})
 
 
-def _attribute_stages(key: str, now: str) -> list[dict[str, Any]]:
-    """For each attribute of the entities of a type: in how many it is, and of which kinds."""
+async def _complete(collection: _Collection, key: str, now: str, shapes: set[_Shape], timeout_ms: int) -> None:
+    """Adds the shapes that are not among those known, going once through the entities of the type."""
+    last = ""
+    while True:
+        if len(shapes) > _SHAPES_COUNT_MAX:
+            raise TooComplexQuery(f"The entities of the type have over {_SHAPES_COUNT_MAX} different attributes")
+        condition = {"type": key, "_id": {"$gt": last}, **unexpired(now), "$expr": _has_others(shapes)}
+        cursor = collection.find(condition, {"changes": 0, "values": 0, "geo": 0}).sort("_id", 1).limit(_ROUND_COUNT)
+        found = await cursor.max_time_ms(timeout_ms).to_list()
+        for item in found:
+            last = item["_id"]
+            entity = documents.living(item, now)
+            if entity is not None:
+                shapes.update(
+                    (name, tuple(instance["type"] for instance in instances))
+                    for name, instances in entity.attributes.items()
+                )
+        if len(found) < _ROUND_COUNT:
+            return
+
+
+def _has_others(shapes: Iterable[_Shape]) -> dict[str, Any]:
+    """An expression: the entity has an attribute of a shape that is not among these."""
+    known = [{"k": name, "t": list(kinds)} for name, kinds in sorted(shapes)]
+    own = {"$map": {"input": {"$objectToArray": "$attrs"}, "in": {"k": "$$this.k", "t": "$$this.v.type"}}}
+    return {"$not": [{"$setIsSubset": [own, {"$literal": known}]}]}
+
+
+def _first_stages(key: str, now: str) -> list[dict[str, Any]]:
+    """The shapes of what has not expired of the first entities of a type."""
     second = f"{now[:19]}Z"
     expiry = {"$ifNull": ["$$instance.expiresAt", "never"]}
     living = {
@@ -56,10 +93,10 @@ def _attribute_stages(key: str, now: str) -> list[dict[str, Any]]:
     }
     return [
         {"$match": {"type": key, **unexpired(now)}},
-        {"$limit": SAMPLE_COUNT},
+        {"$limit": FIRST_COUNT},
         {"$project": {"attribute": {"$objectToArray": "$attrs"}}},
         {"$unwind": "$attribute"},
         {"$project": {"key": "$attribute.k", "instances": living}},
         {"$match": {"instances": {"$ne": []}}},
-        {"$group": {"_id": "$key", "count": {"$sum": 1}, "kinds": {"$addToSet": "$instances.type"}}},
+        {"$group": {"_id": {"k": "$key", "t": "$instances.type"}}},
     ]

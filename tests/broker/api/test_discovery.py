@@ -1,5 +1,7 @@
 """Types and attributes that there are (clauses 5.7.5 to 5.7.10)."""
 
+from typing import Any
+
 import pytest
 
 from tests.broker.api.conftest import CAMPUS, Api
@@ -103,3 +105,26 @@ async def test_names_are_those_of_the_reader(api: Api) -> None:
     assert (await api("GET", "types", NGSILD_Tenant="catalogue2", Link=link))[2]["typeList"] == ["Zone"]
     (iri,) = (await api("GET", "types", NGSILD_Tenant="catalogue2"))[2]["typeList"]
     assert iri.startswith("https://")
+
+
+@pytest.mark.clause("5.7.7")
+async def test_a_rare_attribute_of_a_common_type_is_found(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.storage.mongo_discovery.FIRST_COUNT", 10)
+    monkeypatch.setattr("broker.storage.mongo_discovery._ROUND_COUNT", 2)
+    headers = {"NGSILD_Tenant": "rarities"}
+    shells: list[dict[str, Any]] = [
+        {"id": f"urn:ngsi-ld:Shell:{number:03}", "type": "Shell", "size": number} for number in range(60)
+    ]
+    shells[40]["pearl"] = {"type": "Property", "value": "black"}
+    shells[41]["size"] = {"type": "Relationship", "object": "urn:x:1"}
+    shells[42]["pearl"] = {"languageMap": {"en": "white"}}
+    shells[43]["ghost"] = {"type": "Property", "value": 1, "expiresAt": "2020-01-01T00:00:00Z"}
+    for number in range(44, 60):
+        shells[number][f"rare{number}"] = 1
+    assert (await api("POST", "entityOperations/create", shells, **headers))[0] == 201
+    _, _, found = await api("GET", "types/Shell", **headers)
+    kinds = {item["attributeName"]: item["attributeTypes"] for item in found["attributeDetails"]}
+    rare = {f"rare{number}": ["Property"] for number in range(44, 60)}
+    assert kinds == {"size": ["Property", "Relationship"], "pearl": ["LanguageProperty", "Property"], **rare}
+    _, _, found = await api("GET", "attributes/pearl", **headers)
+    assert (found["attributeCount"], found["typeNames"]) == (2, ["Shell"])
