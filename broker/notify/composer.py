@@ -154,6 +154,9 @@ class Composer:
 
 def rows(subscriber: Subscriber, states: Sequence[State], now: str) -> Iterator[Row]:
     """The notification of these states, each of another entity; several where one would be too large to be stored."""
+    if len(states) == 1:
+        yield _row(subscriber, states, now)
+        return
     part: list[State] = []
     size_bytes = 0
     for state in states:
@@ -179,6 +182,9 @@ def _row(subscriber: Subscriber, states: Sequence[State], now: str) -> Row:
     origin = " ".join([f"{state.entity.id} {state.sequence}" for state in states])
     notification = _uuid(f"{subscriber.tenant} {subscriber.id} {origin}")
     head, opening, end = subscriber.frame
+    shown = [state.shown(subscriber) for state in states]
+    if subscriber.looks_further:
+        shown += _linked(subscriber, states)
     body = b"".join(
         (
             b'{"id":"urn:ngsi-ld:Notification:',
@@ -186,7 +192,7 @@ def _row(subscriber: Subscriber, states: Sequence[State], now: str) -> Row:
             head,
             now.encode(),
             opening,
-            b",".join([*[state.shown(subscriber) for state in states], *_linked(subscriber, states)]),
+            b",".join(shown),
             end,
         )
     )
@@ -196,13 +202,12 @@ def _row(subscriber: Subscriber, states: Sequence[State], now: str) -> Row:
 
 def _linked(subscriber: Subscriber, states: Sequence[State]) -> Iterator[bytes]:
     """The linked entities that stand behind the others, each once."""
-    if subscriber.looks_further:
-        told = {state.entity.id for state in states}
-        for state in states:
-            for entity_id, shown in state.linked(subscriber).items():
-                if entity_id not in told:
-                    told.add(entity_id)
-                    yield shown
+    told = {state.entity.id for state in states}
+    for state in states:
+        for entity_id, shown in state.linked(subscriber).items():
+            if entity_id not in told:
+                told.add(entity_id)
+                yield shown
 
 
 def _uuid(origin: str) -> str:
