@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.scenario import Scenario
-from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, update
+from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, streams, update
 
 ALL: tuple[Scenario, ...] = (
     retrieve.SCENARIO,
@@ -12,6 +12,7 @@ ALL: tuple[Scenario, ...] = (
     batch.SCENARIO,
     query.SCENARIO,
     notify.SCENARIO,
+    *streams.LATENCIES,
     measures.SUSTAINED,
     *measures.LATENCIES,
 )
