@@ -1,0 +1,60 @@
+"""How many changes a request makes, as its changes tell it."""
+
+from functools import partial
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.commit_group import Group, apply, count_parts
+from broker.commit_queue import Pending
+from broker.commit_ticket import Ticket
+from broker.storage.base import Stored
+from ngsi import patch
+from ngsi.context import CORE
+from ngsi.document import read_entity
+from ngsi.entity import Entity
+
+AT = "2026-03-01T08:00:00.000Z"
+
+
+def upsert(number: int, value: int) -> patch.Patch:
+    body = {"id": f"urn:x:{number}", "type": "T", "a": value}
+    return partial(patch.upsert, read_entity(body, CORE))
+
+
+def stored(number: int) -> Entity:
+    entity = upsert(number, 0)(None, AT).entity
+    assert entity is not None
+    return entity
+
+
+def flushed(ticket: Ticket, *numbered: tuple[int, int]) -> list[Group]:
+    """A flush of upserts of these values over entities that have 0."""
+    groups = []
+    for number, value in numbered:
+        pending = Pending(f"urn:x:{number}", upsert(number, value), ticket, number, False)
+        groups.append(Group(Stored(stored(number), 1), True, [pending]))
+        apply(groups[-1], AT)
+    count_parts(groups)
+    return groups
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=12), st.integers(1, 12))
+async def test_the_last_flush_of_a_request_knows_how_many_changes_it_makes(values: list[int], at_once: int) -> None:
+    ticket = Ticket("r", len(values))
+    numbered = list(enumerate(values))
+    flushes = [flushed(ticket, *numbered[start : start + at_once]) for start in range(0, len(values), at_once)]
+    told: list[list[Any]] = [[change.parts for group in flush for change in group.changes] for flush in flushes]
+    assert sum(map(len, told)) == sum(values)
+    assert all(parts >= sum(values) for flush in told for parts in flush)
+    if told[-1]:
+        assert min(parts for flush in told for parts in flush) == sum(values)
+
+
+async def test_a_patch_that_is_applied_anew_counts_by_its_last_outcome() -> None:
+    ticket = Ticket("r", 2)
+    flushed(ticket, (0, 0), (1, 1))
+    assert ticket.effects_count == 1
+    (group,) = flushed(ticket, (0, 5))
+    assert group.changes[0].parts == 2
