@@ -197,6 +197,7 @@ RESOURCES = [
                 _CLAUSE,
                 replay_dead_letters,
                 answers={200: "They will be tried within a second", **_NO_SUBSCRIPTION},
+                takes_no_body=True,
             )
         },
     ),
@@ -217,6 +218,7 @@ RESOURCES = [
                 _CLAUSE,
                 replay_dead_letter,
                 answers={204: "It will be tried within a second", **_NO_LETTER},
+                takes_no_body=True,
             )
         },
     ),

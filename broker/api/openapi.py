@@ -94,7 +94,7 @@ def _operation(resource: Resource, method: str, operation: Operation) -> dict[st
     }
     if operation.body is not None:
         described["requestBody"] = _body(method, operation.body)
-    elif method in ("POST", "PUT", "PATCH"):
+    elif method in ("POST", "PUT", "PATCH") and not operation.takes_no_body:
         described["requestBody"] = {"content": {"application/json": {}}}
     if 401 in operation.answers:
         described["security"] = [{"operator": []}]

@@ -46,6 +46,7 @@ class Operation:
 
     `parameters` are those it understands, `later` those of the standard that it answers 501 to. `creates_tenant`:
     an unknown tenant comes into being instead of 404. `any_tenant`: it is not looked up; `request.tenant` is not set.
+    `takes_no_body`: one that is sent is not looked at, nor are the headers that describe it.
     `is_offered`: it does something; otherwise what is right is answered 501.
     """
 
@@ -59,6 +60,7 @@ class Operation:
     creates_tenant: bool = False
     any_tenant: bool = False
     offers_geojson: bool = False
+    takes_no_body: bool = False
     offers_events: bool = False
     is_offered: bool = True
 
@@ -109,7 +111,7 @@ class NgsiLdApi:
                 reserved = services.bodies.reserve(headers.get(b"content-length"))
                 try:
                     content = b""
-                    if scope["method"] in _WITH_BODY:
+                    if scope["method"] in _WITH_BODY and not operation.takes_no_body:
                         content = await read_content(headers, receive, services.settings)
                         if b"content-encoding" in headers:
                             reserved += services.bodies.reserve(b"%d" % len(content))
