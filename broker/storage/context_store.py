@@ -1,7 +1,7 @@
 """What the broker asks of the storage of @contexts (clause 5.13): one store for all tenants and processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +68,10 @@ class ContextStore(ABC):
     @abstractmethod
     async def expiries(self, ids: Sequence[str]) -> Mapping[str, str | None]:
         """Id → time of expiry (None: none) of those of the ids that are stored: it tells whether a copy is current."""
+
+    @abstractmethod
+    def changes(self) -> AsyncIterator[str]:
+        """The ids of @contexts that are deleted or get another text or expiry, by whomever, from now on, for ever."""
 
     @abstractmethod
     async def forget_tenant(self, tenant: str) -> None:

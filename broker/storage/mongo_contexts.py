@@ -4,7 +4,7 @@
  lastUsage?, sharedAt?, hits}
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
@@ -90,6 +90,15 @@ class MongoContextStore(ContextStore):
         with translated():
             found = await self._collection.find({"_id": {"$in": ids}}, {"expiresAt": 1}).to_list()
         return {item["_id"]: item.get("expiresAt") for item in found}
+
+    async def changes(self) -> AsyncIterator[str]:
+        """See ContextStore."""
+        changed = [{f"updateDescription.updatedFields.{member}": {"$exists": True}} for member in ("text", "expiresAt")]
+        wanted = {"$or": [{"operationType": {"$in": ["delete", "replace"]}}, *changed]}
+        with translated():
+            async with await self._collection.watch([{"$match": wanted}, {"$project": {"documentKey": 1}}]) as stream:
+                async for change in stream:
+                    yield change["documentKey"]["_id"]
 
     async def forget_tenant(self, tenant: str) -> None:
         """See ContextStore."""
