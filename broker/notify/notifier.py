@@ -75,6 +75,7 @@ class Notifier:
         self._matcher = Matcher()
         self._known: dict[tuple[str, str], _Known] = {}
         self._subscribers: dict[tuple[str, str], Subscriber] = {}
+        self._deleted: dict[str, dict[str, str]] = {}
         self._progress = Progress()
         self._composer = Composer()
         self._linking = Linking(read)
@@ -178,6 +179,8 @@ class Notifier:
                 await asyncio.sleep(0)
         await self._link()
         self._send()
+        if self._deleted:
+            await self._forget_deleted()
 
     def _match(self, event: Event, ticket: Ticket) -> None:
         document = event.document
@@ -237,10 +240,16 @@ class Notifier:
         self._subscribers.pop((event.tenant, event.id), None)
         self._dispatcher.remove(event.tenant, event.id)
         metrics.SUBSCRIPTIONS.set(len(self._matcher))
-        try:
-            await self._deliveries.forget(event.tenant, event.id, event.sequence)
-        except StorageUnavailable as exc:
-            log.warning("deliveries of a deleted subscription not removed", id=event.id, reason=exc.detail)
+        self._deleted.setdefault(event.tenant, {})[event.id] = event.sequence
+
+    async def _forget_deleted(self) -> None:
+        """Removes what deleted subscriptions have left, of a whole batch at once."""
+        deleted, self._deleted = self._deleted, {}
+        for tenant, subscriptions in deleted.items():
+            try:
+                await self._deliveries.forget(tenant, subscriptions)
+            except StorageUnavailable as exc:
+                log.warning("deliveries of deleted subscriptions not removed", tenant=tenant, reason=exc.detail)
 
     async def _put(self, tenant: str, document: CompactDocument, since: str | None) -> None:
         key = (tenant, str(document["_id"]))

@@ -13,7 +13,7 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient, DeleteOne, InsertOne, UpdateOne, WriteConcern
+from pymongo import AsyncMongoClient, DeleteMany, DeleteOne, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -108,11 +108,15 @@ class MongoDeliveries:
         except PyMongoError as exc:
             raise StorageUnavailable(f"Dead letters could not be marked: {exc}") from exc
 
-    async def forget(self, tenant: str, subscription: str, before: str) -> None:
-        """Removes what a deleted subscription has left: everything with a sequence below that of its deletion."""
-        self._indexed.discard(tenant)  # the subscription may have gone with its tenant, and the index with both
+    async def forget(self, tenant: str, deleted: Mapping[str, str]) -> None:
+        """Removes what subscriptions have left: id → sequence of the deletion; what has a higher one stays."""
+        self._indexed.discard(tenant)  # the subscriptions may have gone with their tenant, and the index with them
+        operations = [
+            DeleteMany({"subscription": subscription, "sequence": {"$lt": before}})
+            for subscription, before in deleted.items()
+        ]
         try:
-            await self._collection(tenant).delete_many({"subscription": subscription, "sequence": {"$lt": before}})
+            await self._collection(tenant).bulk_write(operations, ordered=False)
         except PyMongoError as exc:
             raise StorageUnavailable(f"Deliveries could not be removed: {exc}") from exc
 

@@ -53,7 +53,7 @@ def run(city: City, floors: Floors, scenario: Scenario, seconds: float) -> Outco
     around = [floors.measure(scenario.floor)] if scenario.floor else []
     outcome = observed(city, scenario, seconds)
     around += [floors.measure(scenario.floor)] if scenario.floor else []
-    return replace(outcome, floor_rate=mean(around) if around else 0.0)
+    return replace(outcome, floor_rate=mean(around) if around else outcome.floor_rate)
 
 
 def observed(city: City, scenario: Scenario, seconds: float) -> Outcome:

@@ -21,7 +21,8 @@ class Outcome:
     p50_ms: float
     p99_ms: float
     problem: str = ""
-    floor_rate: float = 0.0  # of the scenario's floor, measured right before and after
+    floor_rate: float = 0.0  # of the scenario's floor, measured right before and after; or a rate of its own
+    facts: Mapping[str, float] = field(default_factory=dict)  # other figures, by what they are and their unit
     usage: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
@@ -34,8 +35,8 @@ class Outcome:
 class Scenario:
     """One row of the table.
 
-    `run(city, seconds)` measures; `warm_up(city)` comes before. The target is `factor` times the rate of `floor`, or a
-    `p50_limit_ms`.
+    `run(city, seconds)` measures; `warm_up(city)` comes before. The target is `factor` times the rate of `floor`, or of
+    what `run` itself measured as `own_floor`, or a `p50_limit_ms`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scenario:
     run: Callable[[City, float], Outcome]
     warm_up: Callable[[City], object]
     floor: str = ""
+    own_floor: str = ""
     factor: float = 0.0
     p50_limit_ms: float = 0.0
 

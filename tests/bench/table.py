@@ -30,13 +30,17 @@ def show(results: Results, floors: Mapping[str, float], console: Console) -> Non
     for scenario, outcome in results:
         table.add_row(*_cells(scenario, outcome))
     console.print(table)
+    for scenario, outcome in results:
+        if outcome.facts:
+            facts = " · ".join(f"{name} {value:,.1f}" for name, value in outcome.facts.items())
+            console.print(f"{scenario.name}: {facts}")
 
 
 def _cells(scenario: Scenario, outcome: Outcome) -> list[str]:
     if scenario.p50_limit_ms:
         ratio, target = "", f"p50 ≤ {scenario.p50_limit_ms:g} ms"
     else:
-        ratio, target = f"{outcome.ratio:.2f}", f"≥ {scenario.factor:g} x {scenario.floor}"
+        ratio, target = f"{outcome.ratio:.2f}", f"≥ {scenario.factor:g} x {scenario.floor or scenario.own_floor}"
     verdict = "[green]pass" if scenario.passed(outcome) else f"[red]miss {outcome.problem}"
     rate = f"{outcome.rate:,.0f} {scenario.unit}"
     latency = [f"{outcome.p50_ms:.1f}", f"{outcome.p99_ms:.1f}"]
@@ -64,12 +68,13 @@ def _row(scenario: Scenario, outcome: Outcome) -> dict[str, Any]:
         "rate": round(outcome.rate, 1),
         "p50_ms": round(outcome.p50_ms, 3),
         "p99_ms": round(outcome.p99_ms, 3),
-        "floor": scenario.floor,
+        "floor": scenario.floor or scenario.own_floor,
         "floor_rate": round(outcome.floor_rate, 1),
         "ratio": round(outcome.ratio, 3),
         "target_ratio": scenario.factor,
         "target_p50_ms": scenario.p50_limit_ms,
         "passed": scenario.passed(outcome),
         "problem": outcome.problem,
+        "facts": dict(outcome.facts),
         "roles": {name: asdict(usage) for name, usage in outcome.usage.items()},
     }

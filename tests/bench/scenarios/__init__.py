@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.scenario import Scenario
-from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, streams, update
+from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, streams, update, watchers
 
 ALL: tuple[Scenario, ...] = (
     retrieve.SCENARIO,
@@ -15,6 +15,7 @@ ALL: tuple[Scenario, ...] = (
     *streams.LATENCIES,
     measures.SUSTAINED,
     *measures.LATENCIES,
+    watchers.SCENARIO,
 )
 
 WHEN_NAMED: tuple[Scenario, ...] = (query.MILLION,)
