@@ -1,6 +1,7 @@
 """How deliveries fare, told by the API: a real broker, a real notifier, a real receiver."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -62,14 +63,16 @@ class Subject:
         assert status == 200
         return dict(shown)
 
-    async def in_state(self, state: str) -> dict[str, Any] | None:
+    async def in_state(self, state: str) -> dict[str, Any]:
+        """The deliveries if that is their state, else nothing."""
         shown = await self.deliveries()
-        return shown if shown["state"] == state else None
+        return shown if shown["state"] == state else {}
 
-    async def letters(self, count: int) -> list[dict[str, Any]] | None:
+    async def letters(self, count: int) -> list[dict[str, Any]]:
+        """The dead letters if there are as many, else nothing."""
         status, _, found = await self.api("GET", f"{EX}/{self.id}/deadLetters", **self.headers)
         assert status == 200
-        return found if len(found) == count else None
+        return list(found) if len(found) == count else []
 
 
 @pytest.mark.clause("5.8.6")
@@ -101,8 +104,8 @@ async def test_counters_are_there_when_the_receiver_has_answered(api: Api, recei
     await subject.subscribe(receiver)
     for number in range(1, 6):
         await subject.write(number, 1)
-        await until(lambda number=number: len(receiver.received) == number, every_s=0.001)  # type: ignore[misc]
-        shown = await until(lambda number=number: _sent(subject, number), within_s=0.25, every_s=0.005)  # type: ignore[misc]
+        await until(partial(_has_received, receiver, number), every_s=0.001)
+        shown = await until(partial(_sent, subject, number), within_s=0.25, every_s=0.005)
         assert shown["timesSent"] == number
 
 
@@ -173,11 +176,15 @@ async def test_of_an_unknown_subscription_nothing_is_told(api: Api, path: str) -
     assert (await api("GET", f"{EX}/urn:ngsi-ld:Subscription:unknown/{path}"))[0] == 404
 
 
-async def _sent(subject: Subject, count: int) -> dict[str, Any] | None:
+def _has_received(receiver: Receiver, count: int) -> bool:
+    return len(receiver.received) == count
+
+
+async def _sent(subject: Subject, count: int) -> dict[str, Any]:
     notification: dict[str, Any] = (await subject.api("GET", f"subscriptions/{subject.id}"))[2]["notification"]
-    return notification if notification.get("timesSent") == count else None
+    return notification if notification.get("timesSent") == count else {}
 
 
-async def _held(subject: Subject, count: int) -> dict[str, Any] | None:
+async def _held(subject: Subject, count: int) -> dict[str, Any]:
     shown = await subject.deliveries()
-    return shown if shown["heldBackCount"] == count else None
+    return shown if shown["heldBackCount"] == count else {}

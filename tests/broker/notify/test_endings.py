@@ -1,5 +1,7 @@
 """What a receiver can ask for: a pause, the end; and what is written down of each attempt."""
 
+from typing import Any
+
 from tests.broker.notify.conftest import StartNotifier, StartReceiver
 from tests.broker.notify.test_throttling import gaps_s
 from tests.broker.notify.writer import Writer, created, entity, now, updated
@@ -118,6 +120,6 @@ async def _is_sent(writer: Writer, count: int) -> bool:
     return bool((await writer.counters("urn:s:1"))["timesSent"] == count)
 
 
-async def _last_attempts(writer: Writer, code: int) -> list[dict[str, object]]:
-    attempts: list[dict[str, object]] = (await writer.counters("urn:s:1")).get("attempts", [])
+async def _last_attempts(writer: Writer, code: int) -> list[dict[str, Any]]:
+    attempts: list[dict[str, Any]] = (await writer.counters("urn:s:1")).get("attempts", [])
     return attempts if attempts and attempts[-1].get("code") == code else []
