@@ -33,11 +33,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Open:
-    """A request of which not all changes have come. `before`: the id of what had been read before its first one."""
+    """A request of which not all changes have come. `before`: the id of what had been read before its first one.
+
+    `parts`: how many changes it makes, by the one that knew best; `seen` of them have come.
+    """
 
     before: str
-    missing: int
+    parts: int
     began_s: int
+    seen: int = 0
     composer: Composer = field(default_factory=Composer)
     entities: set[str] = field(default_factory=set)
 
@@ -134,7 +138,8 @@ class Reading:
             open_ = self._open.get(change.request)
             if open_ is None:
                 open_ = self._open[change.request] = _Open(self._id, change.parts, int(self.place[:8], 16))
-            open_.missing -= 1
+            open_.parts = min(open_.parts, change.parts)
+            open_.seen += 1
             composer = open_.composer
         for follower in followers:
             composer.add(follower, told)
@@ -143,7 +148,7 @@ class Reading:
         self._id = reached
         if open_ is None:
             messages += self._messages(composer, now)
-        elif open_.missing <= 0:
+        elif open_.seen >= open_.parts:
             messages += self._close(change.request, now)
         return messages
 
