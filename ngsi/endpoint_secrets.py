@@ -2,12 +2,15 @@
 
 Shown are the values of receiverInfo and notifierInfo under the keys below, which carry no credentials in any use. All
 others are shown as `***`, and so is a password in the URI. A client that reads a subscription, changes something else
-and sends it back sends these along: they then stand for the value that is there already.
+and sends it back sends these along: they then stand for the value that is there already, as long as the server stays.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from ngsi.errors import BadRequestData
 
 HIDDEN = "***"
 
@@ -51,7 +54,10 @@ def shown(endpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep_hidden(endpoint: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
-    """The endpoint that takes the place of a former one, with the former values where `***` stands for them."""
+    """The endpoint that takes the place of a former one, with the former values where `***` stands for them.
+
+    BadRequestData if it is another server: nobody can have the credentials of one sent to another.
+    """
     kept = dict(endpoint)
     if endpoint["uri"] == _shown_uri(former["uri"]):
         kept["uri"] = former["uri"]
@@ -62,7 +68,17 @@ def keep_hidden(endpoint: Mapping[str, Any], former: Mapping[str, Any]) -> dict[
                 {**pair, "value": values.get(pair["key"], HIDDEN)} if pair["value"] == HIDDEN else pair
                 for pair in endpoint[member]
             ]
+            if kept[member] != endpoint[member] and _server(kept["uri"]) != _server(former["uri"]):
+                raise BadRequestData(
+                    f"notification.endpoint.{member}: {HIDDEN} stands for a value that is there, which is kept for the "
+                    "same server only; give the values for the new one"
+                )
     return kept
+
+
+def _server(uri: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(uri)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _shown_uri(uri: str) -> str:

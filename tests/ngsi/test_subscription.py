@@ -381,6 +381,17 @@ def test_credentials_are_never_shown_and_stay_when_what_was_shown_comes_back() -
     assert [pair["value"] for pair in changed["receiverInfo"]] == ["Bearer other", "sesame", "body=json"]
 
 
+def test_credentials_of_one_server_are_never_sent_to_another() -> None:
+    secret = [{"key": "Authorization", "value": "Bearer sesame"}]
+    document = stored(body(notification={"endpoint": {"uri": "https://a.example/x", "receiverInfo": secret}}))
+    hidden = [{"key": "Authorization", "value": "***"}]
+    for uri in ("https://b.example/x", "http://a.example/x", "https://a.example:8443/x"):
+        with pytest.raises(BadRequestData, match=r"\*\*\*"):
+            updated(document, notification={"endpoint": {"uri": uri, "receiverInfo": hidden}})
+    same = updated(document, notification={"endpoint": {"uri": "https://a.example/y", "receiverInfo": hidden}})
+    assert same["subscription"]["notification"]["endpoint"]["receiverInfo"] == secret
+
+
 def test_counters_are_shown_after_the_first_attempt_and_never_as_zero() -> None:
     delivery = {
         "timesSent": 2,
