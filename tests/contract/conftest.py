@@ -71,7 +71,9 @@ class Site:
             values = {name: _value(found.get(name)) for name in wanted}
             return found if values == wanted else None
 
-        return await until(there, within_s=10)
+        found = await until(there, within_s=10)
+        assert found is not None
+        return found
 
 
 def _value(attribute: Any) -> Any:
@@ -105,7 +107,9 @@ async def running_site(mongo: str, mqtt_url: str, api: Api, **changes: Any) -> A
 @pytest.fixture(scope="session")
 async def context_api(mongo: str) -> AsyncIterator[Api]:
     """The context API behind the agents of these tests."""
-    async with serving(BrokerSettings(mongodb_uri=mongo, database="contract")) as api:
+    async with serving(
+        BrokerSettings(mongodb_uri=mongo, database="contract", contexts="pilots/campus/contexts")
+    ) as api:
         yield api
 
 
