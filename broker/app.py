@@ -1,6 +1,6 @@
 """The context API as an ASGI application: NGSI-LD, health, metrics and the OpenAPI page."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
@@ -77,7 +77,7 @@ class ContextApi(FastAPI):
 
     ngsi_ld: NgsiLdApi
     stream_websocket: StreamWebSocket
-    end_streams: Callable[[], None]
+    end_streams: Callable[[], Awaitable[None]]
     """Ends all streams; to be called when the server begins to stop, because it waits for them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

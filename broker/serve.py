@@ -30,7 +30,7 @@ class ApiServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops serving."""
-        self.config.app.end_streams()  # type: ignore[union-attr]  # a ContextApi, not the name of one
+        await self.config.app.end_streams()  # type: ignore[union-attr]  # a ContextApi, not the name of one
         await super().shutdown(sockets)
 
 

@@ -99,6 +99,7 @@ class MongoFeed:
         self._present = ""
         self._first: list[dict[str, Any]] = []
         self._gather_s = 0.0
+        self._await_ms = _AWAIT_MS
         self.lost_count = 0
         self.connected = False
 
@@ -224,7 +225,7 @@ class MongoFeed:
                 await asyncio.sleep(self._gather_s)
             asked_at_s = monotonic()
             command = {"getMore": self._cursor_id, "collection": "$cmd.aggregate", "batchSize": _BATCH_COUNT}
-            command["maxTimeMS"] = _AWAIT_MS
+            command["maxTimeMS"] = self._await_ms
             answer = await self._client.admin.command(command, session=self._session)
             cursor = answer["cursor"]
             written, position = cursor["nextBatch"], cursor["postBatchResumeToken"]

@@ -16,6 +16,8 @@ from broker.storage.mongo_feed import LOST_CODES, MongoFeed, Position, connect, 
 from broker.storage.mongo_linked import MongoLinked
 from ngsi.entity import Entity
 
+_AWAIT_PAST_MS = 20
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,6 +31,9 @@ class MongoLog(MongoFeed):
     def __init__(self, client: AsyncMongoClient[dict[str, Any]], prefix: str, since: str | None = None) -> None:
         super().__init__(client, prefix)
         self._since = since
+        if since is not None:
+            # The reader wants to know soon that nothing is left to catch up with.
+            self._await_ms = _AWAIT_PAST_MS
         self.began = ""
         self.gap: str | None = None
 

@@ -134,7 +134,7 @@ class Hub:
                 await feed.close()
                 raise StorageUnavailable("MongoDB's change stream cannot be opened now; try again") from None
             self._reading = Reading(behind(feed.began), self._read_linked)
-            self._following = asyncio.create_task(self._follow(feed))
+            self._following = asyncio.create_task(self._follow(feed), name="streams-feed")
             log.info("streams: feed opened")
 
     async def _stop(self) -> None:

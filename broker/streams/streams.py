@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from broker.context_supply import SuppliedContexts
 from broker.errors import Overloaded
@@ -16,6 +16,7 @@ from broker.streams.place import Resume
 from broker.tenants import Tenants
 
 _CATCH_UPS_AT_ONCE = 8
+_TELL_WITHIN_S = 1.0
 
 
 class Streams:
@@ -44,6 +45,7 @@ class Streams:
         self._turns = asyncio.Semaphore(_CATCH_UPS_AT_ONCE)
         self._open_count = 0
         self._is_ending = False
+        self._emptied = asyncio.Event()
 
     @asynccontextmanager
     async def opened(
@@ -70,12 +72,19 @@ class Streams:
                 yield Client(hub, followed, channel, self._clock, begin)
         finally:
             self._open_count -= 1
+            if not self._open_count:
+                self._emptied.set()
             metrics.OPEN.labels(transport).dec()
 
-    def end(self) -> None:
-        """Ends all streams, and serves no new ones: the process stops."""
+    async def end(self) -> None:
+        """Ends all streams, and serves no new ones: the process stops. Waits a little until the clients are told."""
         self._is_ending = True
         self._hub.finish(end("stopping", "This process stops; come back with the last id", resumable=True))
+        if self._open_count:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TELL_WITHIN_S):
+                    await self._emptied.wait()
 
     async def close(self) -> None:
         """Ends the connections to MongoDB."""
