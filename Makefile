@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench faults clean
 
 help: ## show this
 	@echo "Medina: NGSI-LD context broker, MQTT agents and pilots"
@@ -27,6 +27,9 @@ check: .venv/installed-dev ## formatting, lint and types
 
 bench: .venv/installed-dev ## measure rates and latencies against floors of the same run
 	.venv/bin/python -m tests.bench $(ARGS)
+
+faults: .venv/installed-dev ## kill parts at random during 100,000 updates; count lost, disordered and repeated notifications
+	.venv/bin/python -m tests.faults $(ARGS)
 
 clean: ## remove .venv*, caches and build results; data stay
 	rm -rf .venv .venv-clients build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
