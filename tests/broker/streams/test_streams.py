@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
+from broker.streams import client
 from ngsi.datetimes import system_text
 from tests.broker.api.conftest import Api
 from tests.broker.streams.conftest import entity_of, subscribe, write
@@ -158,6 +159,23 @@ async def test_a_place_that_the_log_does_not_reach_is_told(streaming: Api) -> No
         await until(lambda: heard.of("gap"))
         await write(streaming, subscription, 1)
         assert await heard.until_values(1) == [1]
+
+
+@both
+async def test_silence_is_broken_by_heartbeats_that_move_the_id(
+    streaming: Api, listen: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "HEARTBEAT_S", 0.1)
+    subscription, elsewhere = await subscribe(streaming), await subscribe(streaming)
+    async with listen(streaming.address, subscription) as heard:
+        await until(lambda: heard.last_id)
+        first_id = heard.last_id
+        await write(streaming, elsewhere, 1)
+        await until(lambda: heard.last_id > first_id)
+        assert heard.events == []
+    if listen is sse:
+        assert b"\n:\nid: " in heard.raw
+        assert heard.raw.startswith(b"retry: ")
 
 
 async def test_a_page_of_a_foreign_origin_opens_no_websocket(streaming: Api) -> None:
