@@ -71,7 +71,7 @@ class Site:
             values = {name: _value(found.get(name)) for name in wanted}
             return found if values == wanted else None
 
-        found = await until(there, within_s=10)
+        found: dict[str, Any] | None = await until(there, within_s=10)
         assert found is not None
         return found
 
