@@ -48,6 +48,8 @@ async def _fetch(get_all: GetAll, view: Presentation, roots: Sequence[Entity]) -
     frontier = [(view.reduced(entity, view.projection), view.projection) for entity in roots]
     followed = {(entity.id, wanted.wish) for entity, wanted in frontier}
     for _ in range(view.join_level):
+        if not frontier:
+            break
         links = {
             (linked_id, wanted.wish): wanted
             for entity, projection in frontier

@@ -5,7 +5,7 @@ needs at once, each of them once. Subscriptions that look at the changed entity 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
@@ -21,6 +21,7 @@ READ_MAX = 1000
 
 _RETRY_S = 1.0
 _LEVELS_MAX = 20
+_AT_ONCE = 1000
 
 Read = Callable[[str, Sequence[str]], Awaitable[dict[str, Entity]]]
 """(tenant, ids) → the living entities among them, by id. Raises StorageUnavailable."""
@@ -45,35 +46,61 @@ class Linking:
     async def settled(self) -> list[tuple[Subscriber, State]]:
         """Those that are to be told, in their order, their linked entities fetched. Waits until the storage answers."""
         waiting, self._waiting = self._waiting, []
-        tenants = {subscriber.tenant: _Fetched(self._read, subscriber.tenant) for subscriber, _ in waiting}
-        found = await asyncio.gather(
-            *(_is_told(subscriber, state, tenants[subscriber.tenant]) for subscriber, state in waiting),
-            return_exceptions=True,
+        known = {subscriber.tenant: _Fetched(self._read, subscriber.tenant) for subscriber, _ in waiting}
+        try:
+            agreed = await _each(_agrees, waiting, known)
+            told = [item for item, agrees in zip(waiting, agreed, strict=True) if agrees is True]
+            # One rendering serves all subscribers with the same view.
+            joined = {(id(state), subscriber.view.key): (subscriber, state) for subscriber, state in told}
+            await _each(_join, list(joined.values()), known)
+        finally:
+            for fetched in known.values():
+                fetched.close()
+        return told
+
+
+async def _each(
+    work: Callable[[Subscriber, State, "_Fetched"], Awaitable[bool]],
+    items: Sequence[tuple[Subscriber, State]],
+    known: Mapping[str, "_Fetched"],
+) -> list[bool | BaseException]:
+    """What the work gives for each item; many are under way at once, so that they share their round trips."""
+    results: list[bool | BaseException] = []
+    for start in range(0, len(items), _AT_ONCE):
+        part = items[start : start + _AT_ONCE]
+        results += await asyncio.gather(
+            *(work(subscriber, state, known[subscriber.tenant]) for subscriber, state in part), return_exceptions=True
         )
-        for problem in found:
-            if isinstance(problem, BaseException):
-                # One entity that cannot be shown must not stop the feed for all others.
-                metrics.UNREADABLE.inc()
-                log.error("linked entities not understood", exc_info=problem)
-        return [item for item, is_told in zip(waiting, found, strict=True) if is_told is True]
+    for problem in results:
+        if isinstance(problem, BaseException):
+            # One entity that cannot be shown must not stop the feed for all others.
+            metrics.UNREADABLE.inc()
+            log.error("linked entities not understood", exc_info=problem)
+    return results
 
 
-async def _is_told(subscriber: Subscriber, state: State, fetched: "_Fetched") -> bool:
-    """Whether linked entities agree; what they show is fetched then."""
+async def _agrees(subscriber: Subscriber, state: State, fetched: "_Fetched") -> bool:
+    """Whether the linked entities meet what q says of them."""
     condition = subscriber.criteria.condition
-    if condition is not None and condition.is_linked:
-        for _ in range(_LEVELS_MAX):
-            missing: set[str] = set()
-            is_met = condition.holds_with(state.entity, fetched.lookup(missing))
-            if not missing:
-                break
-            await fetched.get_all(list(missing))
-        if not is_met:
-            return False
+    if condition is None or not condition.is_linked:
+        return True
+    is_met = False
+    for _ in range(_LEVELS_MAX):
+        missing: set[str] = set()
+        is_met = condition.holds_with(state.entity, fetched.lookup(missing))
+        if not missing:
+            break
+        await fetched.get_all(list(missing))
+    return is_met
+
+
+async def _join(subscriber: Subscriber, state: State, fetched: "_Fetched") -> bool:
+    """Fetches what the subscriber wants to see besides the entity; it is told without if that is too much."""
     try:
         await state.join(subscriber, fetched.get_all)
     except TooManyResults as exc:
         log.warning("linked entities not shown", subscription=subscriber.id, entity=state.entity.id, reason=exc.detail)
+        return False
     return True
 
 
@@ -105,6 +132,11 @@ class _Fetched:
                 self._reading = asyncio.create_task(self._fetch())
             await asyncio.shield(self._reading)
         return [entity for entity_id in ids if (entity := self._known[entity_id]) is not None]
+
+    def close(self) -> None:
+        """Nobody waits for what is being read any more."""
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def _fetch(self) -> None:
         # The others of the batch say in this round of the loop what they want.

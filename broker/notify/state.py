@@ -13,7 +13,11 @@ from broker.notify.subscriber import Subscriber
 from ngsi.changes import Change
 from ngsi.context import Context
 from ngsi.entity import Entity
+from ngsi.errors import TooManyResults
 from ngsi.notification import changed_entity, deleted_entity, finished, told
+
+JOINED_BYTES_MAX = 4_000_000
+"""An entity with all that it is linked to: what one document of `deliveries` can hold with ease."""
 
 _NOTHING: Mapping[str, bytes] = {}
 
@@ -54,8 +58,11 @@ class State:
         if not view.look.join_level or self.change.event == "deleted" or view.key in self._shown:
             return
         (shown,), linked = await show_joined(get_all, view.look, [told(self.entity, self.change, view)])
-        self._shown[view.key] = _bytes(shown, subscriber)
-        self._linked[view.key] = {known: _bytes(other, subscriber) for known, other in linked.items() if other}
+        own = _bytes(shown, subscriber)
+        others = {known: _bytes(other, subscriber) for known, other in linked.items() if other}
+        if len(own) + sum(map(len, others.values())) > JOINED_BYTES_MAX:
+            raise TooManyResults(f"The linked entities come to more than {JOINED_BYTES_MAX} bytes")
+        self._shown[view.key], self._linked[view.key] = own, others
 
 
 def _bytes(shown: dict[str, Any], subscriber: Subscriber) -> bytes:
