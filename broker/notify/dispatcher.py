@@ -8,8 +8,9 @@ from broker.errors import StorageUnavailable
 from broker.notify import load, metrics
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
-from broker.notify.lane import Lane, Services
+from broker.notify.lane import Lane
 from broker.notify.partitions import Share
+from broker.notify.services import Services
 from broker.notify.settings import DeliverySettings
 from broker.notify.subscriber import Subscriber
 from broker.notify.throttle import HeldBack

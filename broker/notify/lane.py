@@ -13,25 +13,19 @@ When the receiver is back, a fresh notification of entities of which nothing wai
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from broker.errors import StorageUnavailable
 from broker.notify import metrics
-from broker.notify.backlog import Backlog
-from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
 from broker.notify.health import Health
-from broker.notify.linking import Read
 from broker.notify.ordering import Ordering
-from broker.notify.retry import RetryPolicy
+from broker.notify.services import Services
 from broker.notify.subscriber import Subscriber
-from broker.notify.transports.base import Outcome, Transport
 from broker.notify.waiting import ENTITIES_MAX, WaitingEntities
-from broker.storage.mongo_deliveries import MongoDeliveries
 from ngsi.datetimes import parse as moment
 from ngsi.datetimes import system_text
 
@@ -41,27 +35,6 @@ _HELD_MAX = 200
 _STORAGE_RETRY_S = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Services:
-    """What all lanes work with."""
-
-    transport: Transport
-    backlog: Backlog
-    deliveries: MongoDeliveries
-    bookkeeping: Bookkeeping
-    policy: RetryPolicy
-    read_linked: Read
-
-    async def send(self, subscriber: Subscriber, delivery: Delivery) -> Outcome:
-        """One attempt; what a transport raises against its promise is a failure like any other."""
-        row = delivery.row
-        try:
-            return await self.transport.send(subscriber.destination(row.context, row.body), row.body)
-        except Exception as exc:
-            log.exception("transport failed", subscription=subscriber.id)
-            return Outcome(f"{type(exc).__name__}: {exc}"[:300])
 
 
 class Lane:

@@ -13,8 +13,8 @@ from math import floor
 
 from broker.api.linked_query import resolved
 from broker.notify.health import loop_time
-from broker.notify.lane import Services
 from broker.notify.portions import compose, cut
+from broker.notify.services import Services
 from broker.notify.state import State
 from broker.notify.subscriber import Subscriber
 from broker.notify.timed import Portion, Source, now_text

@@ -14,11 +14,11 @@ from broker.notify import replays
 from broker.notify.backlog import Backlog
 from broker.notify.bookkeeping import Bookkeeping
 from broker.notify.dispatcher import Dispatcher
-from broker.notify.lane import Services
 from broker.notify.linking import Read
 from broker.notify.notifier import Notifier
 from broker.notify.partitions import Share
 from broker.notify.retry import RetryPolicy
+from broker.notify.services import Services
 from broker.notify.settings import DeliverySettings
 from broker.notify.transports.base import Transport
 from broker.storage.mongo_deliveries import MongoDeliveries

@@ -7,8 +7,8 @@ never lost, and the feed goes on. When the time is over one notification tells o
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from broker.notify import metrics
-from broker.notify.lane import Services
 from broker.notify.portions import compose, cut
+from broker.notify.services import Services
 from broker.notify.state import State
 from broker.notify.subscriber import Subscriber
 from broker.notify.timed import Portion, Source, TimedLane, now_text

@@ -16,7 +16,8 @@ import structlog
 from broker.errors import StorageUnavailable
 from broker.notify.delivery import Delivery
 from broker.notify.endpoint import Endpoint
-from broker.notify.lane import Lane, Services
+from broker.notify.lane import Lane
+from broker.notify.services import Services
 from broker.notify.subscriber import Subscriber
 from broker.notify.transports.base import Outcome
 from broker.storage.mongo_deliveries import Row

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from broker.notify.lane import Lane, Services
+from broker.notify.lane import Lane
 from broker.notify.periodic import Periodic
+from broker.notify.services import Services
 from broker.notify.subscriber import Subscriber
 from broker.notify.throttle import HeldBack
 from broker.notify.timed import TimedLane
