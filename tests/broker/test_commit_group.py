@@ -1,15 +1,18 @@
-"""How many changes a request makes, as its changes tell it."""
+"""What changes carry for subscribers: how many of them the request makes, and the values that they overwrote."""
 
 from functools import partial
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo import AsyncMongoClient
 
+from broker.commit import Committer
 from broker.commit_group import Group, apply, count_parts
 from broker.commit_queue import Pending
 from broker.commit_ticket import Ticket
 from broker.storage.base import Stored
+from broker.storage.mongo import MongoEntityStore
 from ngsi import patch
 from ngsi.context import CORE
 from ngsi.document import read_entity
@@ -58,3 +61,18 @@ async def test_a_patch_that_is_applied_anew_counts_by_its_last_outcome() -> None
     assert ticket.effects_count == 1
     (group,) = flushed(ticket, (0, 5))
     assert group.changes[0].parts == 2
+
+
+async def test_a_large_value_is_replaced_by_another_although_both_fit_no_document(mongo: str) -> None:
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        collection = client.large_values.entities
+        store = MongoEntityStore(collection, None, 10_000)
+        committer = Committer(store, lambda: AT, queue_count=10, flush_count=10, cache_bytes=100_000_000)
+        for letter in "ab":
+            body = {"id": "urn:x:1", "type": "T", "a": letter * 9_000_000}
+            await committer.submit("urn:x:1", partial(patch.upsert, read_entity(body, CORE)), letter)
+        found = await collection.find_one({"_id": "urn:x:1"})
+        assert found is not None
+        assert found["attrs"]["a"][0]["value"][0] == "b"
+        assert "previous" not in found["changes"][0]
+        await client.drop_database("large_values")
