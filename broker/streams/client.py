@@ -21,6 +21,7 @@ from broker.streams.throttle import Throttle
 from ngsi.datetimes import parse as moment
 
 HEARTBEAT_S = 15.0
+_END_WITHIN_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +101,9 @@ async def caught_up(
     try:
         yield None
     finally:
+        # It notices, and is not broken off in the middle of a command, unless that takes too long.
+        channel.finish(end("left", "The client has gone", resumable=True))
+        await asyncio.wait((work,), timeout=_END_WITHIN_S)
         await ended(work)
 
 

@@ -1,8 +1,9 @@
 """The live part of all streams of a process: one feed for all, opened for the first and closed after the last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import structlog
 
@@ -19,7 +20,9 @@ from broker.streams.message import Message, end, gap
 from broker.streams.place import behind
 from broker.streams.reading import Key, Reading
 
+LOOK_AGAIN_S = 15.0
 _EVENTS_AT_A_TIME = 32
+_END_WITHIN_S = 1.2
 
 OpenLog = Callable[[str | None], MongoLog]
 """A reader of the log from a moment on, or from now; it is not open yet."""
@@ -46,6 +49,8 @@ class Hub:
         self._followed: dict[Key, Followed] = {}
         self._reading = Reading("", read_linked)
         self._following: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._look_again_at_s = 0.0
         self._users = 0
         self._subscription_events_count = 0
         # Held while a batch is worked through: who takes it sees the place between two batches.
@@ -76,7 +81,7 @@ class Hub:
         finally:
             self._users -= 1
             if not self._users:
-                await self._stop()
+                self._stop()
 
     async def listen(self, channel: Channel, place: str = "") -> str:
         """Waits until the live feed is as far as the place; from its own place, which is given, the channel listens."""
@@ -133,27 +138,44 @@ class Hub:
             except TimeoutError:
                 await feed.close()
                 raise StorageUnavailable("MongoDB's change stream cannot be opened now; try again") from None
-            self._reading = Reading(behind(feed.began), self._read_linked)
+            except asyncio.CancelledError:
+                await feed.close()
+                raise
+            # The feed before it may still have a batch in work.
+            async with self._between_batches:
+                self._reading = Reading(behind(feed.began), self._read_linked)
             self._following = asyncio.create_task(self._follow(feed), name="streams-feed")
             log.info("streams: feed opened")
 
-    async def _stop(self) -> None:
-        async with self._starting:
-            if self._following is None or self._users:
-                return
-            await ended(self._following)
+    def _stop(self) -> None:
+        """Lets the feed end with its next batch, within a second: breaking off what PyMongo does is not reliable."""
+        if self._following is not None:
+            self._ending.add(self._following)
+            self._following.add_done_callback(self._ending.discard)
             self._following = None
-            log.info("streams: feed closed")
+
+    async def close(self) -> None:
+        """Waits for the end of the feed, after all streams have ended."""
+        self._stop()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=_END_WITHIN_S)
+        for task in list(self._ending):
+            await ended(task)
 
     async def _follow(self, feed: MongoLog) -> None:
         lost_count = feed.lost_count
         try:
             async for batch in feed.batches():
+                if self._following is not asyncio.current_task():
+                    break
                 if feed.lost_count != lost_count:
                     lost_count = feed.lost_count
                     self._tell_gap()
                 async with self._between_batches:
                     await self._work_through(batch)
+                    if monotonic() >= self._look_again_at_s:
+                        self._look_again_at_s = monotonic() + LOOK_AGAIN_S
+                        await self._refresh(list(self._followed))
                 async with self._advanced:
                     self._advanced.notify_all()
         except asyncio.CancelledError:
@@ -164,6 +186,7 @@ class Hub:
             self._followed.clear()
         finally:
             await feed.close()
+            log.info("streams: feed closed")
 
     def _tell_gap(self) -> None:
         told = gap("MongoDB was away for longer than its log reaches back")
@@ -183,7 +206,16 @@ class Hub:
                 await asyncio.sleep(0)
         if not batch.events:
             self._spread(self._reading.settle(now))
-        for key in changed:
+        await self._refresh(changed)
+
+    async def _refresh(self, keys: Iterable[Key]) -> None:
+        """Reads subscriptions again.
+
+        Not only when the feed tells of a change: it does not when their tenant is deleted, nor when an @context was
+        loaded anew.
+        """
+        now = self._clock()
+        for key in keys:
             if (followed := self._followed.get(key)) is not None:
                 await followed.refresh(now)
                 self._serve(followed)

@@ -87,5 +87,6 @@ class Streams:
                     await self._emptied.wait()
 
     async def close(self) -> None:
-        """Ends the connections to MongoDB."""
+        """Ends the feed and the connections to MongoDB."""
+        await self._hub.close()
         await self._logs.close()

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from broker.streams import client
+from broker.settings import Settings
+from broker.streams import client, hub
 from ngsi.datetimes import system_text
-from tests.broker.api.conftest import Api
+from tests.broker.api.conftest import Api, serving
 from tests.broker.streams.conftest import entity_of, subscribe, write
 from tests.broker.streams.listeners import LISTENERS, PATH, sse, websocket
 from tests.waiting import until
@@ -114,6 +115,17 @@ async def test_a_deleted_subscription_ends_the_stream(streaming: Api, listen: ty
         {"reason": "deleted", "detail": f"Subscription {subscription} was deleted", "resumable": False}
     ]
     assert heard.close_code in (None, 1000)
+
+
+async def test_the_end_of_a_tenant_ends_its_streams(mongo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "LOOK_AGAIN_S", 0.1)
+    async with serving(Settings(mongodb_uri=mongo, database="tenantstreams", operator_key="sesame")) as api:
+        subscription = await subscribe(api, "settat")
+        async with sse(api.address, subscription, tenant="settat") as heard:
+            await until(lambda: heard.last_id)
+            await api("DELETE", "/ngsi-ld/ex/v1/tenants/settat", Authorization="Bearer sesame")
+            await until(lambda: heard.is_over)
+    assert heard.of("end")[0]["reason"] == "deleted"
 
 
 async def test_a_changed_subscription_is_followed_as_it_is_then(streaming: Api) -> None:
