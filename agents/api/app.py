@@ -1,6 +1,7 @@
 """The application of port 4041, put together."""
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 
 from agents.api.about import about_router
@@ -15,7 +16,7 @@ def make_app(
     checks: Checks, registry: CollectorRegistry, rejections: Rejections, provisioning: Provisioning | None, port: int
 ) -> FastAPI:
     """Return the application."""
-    app = FastAPI(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
+    app = FastAPIOffline(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
     add_operations(app, checks, registry, rejections)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))

@@ -149,6 +149,8 @@ class DeviceBody(Common):
 
     device_id: str = Field(min_length=1)
     entity_name: str | None = None
+    autoprovisioned: bool = False
+    """It joined a group by speaking: without a group it is nobody."""
 
 
 def checked(model: type[_Body], body: object) -> _Body:

@@ -68,7 +68,8 @@ class Directory(Source):
             found = [stored for stored in found if stored.identity.apikey]
         for stored in found:
             body = DeviceBody.model_validate(orjson.loads(stored.body))
-            if group is not None or key.profile in profiles_of(body.protocol, "", self._profiles):
+            stands_alone = not body.autoprovisioned and key.profile in profiles_of(body.protocol, "", self._profiles)
+            if group is not None or stands_alone:
                 return device_spec(body, stored.identity, group, key.profile, self.place)
         return None
 
@@ -199,7 +200,7 @@ class Directory(Source):
                 f"device {spec.id} is unknown, and there are too many to accept more", spec.apikey, spec.id
             )
         identity = Identity(spec.service, spec.servicepath, spec.apikey, spec.id)
-        body = {"device_id": spec.id, "apikey": spec.apikey, "entity_type": spec.entity_type}
+        body = {"device_id": spec.id, "apikey": spec.apikey, "entity_type": spec.entity_type, "autoprovisioned": True}
         self._joining[identity] = Record(identity, orjson.dumps(body).decode())
 
     async def enrol(self) -> None:

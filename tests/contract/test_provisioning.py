@@ -1,8 +1,11 @@
 """The provisioning API: bodies, codes and errors as the FIWARE agents answer them."""
 
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -182,6 +185,25 @@ async def test_who_may_join(site: Site, mongo: str) -> None:
         assert await status(strict, "picky", "pump-1") == 200
 
 
+async def test_devices_that_joined_go_with_their_group(site: Site) -> None:
+    await site.provision("POST", "/iot/groups", {"groups": [group("gone")]}, "gone")
+    url = f"{site.south}/iot/json?i=g1&k=gone"
+    assert (await site.request("POST", url, {"a": 1}))[0] == 200
+    _, shown = await site.provision("GET", "/iot/devices/g1", None, "gone")
+    assert shown["autoprovisioned"] is True
+    await site.provision("DELETE", "/iot/groups?resource=/iot/json&apikey=gone", None, "gone")
+    status, answer, _ = await site.request("POST", url, {"a": 1})
+    assert (status, answer["name"]) == (404, "DEVICE_GROUP_NOT_FOUND")
+
+
+async def test_group_with_its_devices(site: Site) -> None:
+    await site.provision("POST", "/iot/groups", {"groups": [group("both")]}, "both")
+    await site.provision("POST", "/iot/devices", {"devices": [{"device_id": "b1", "apikey": "both"}]}, "both")
+    query = "?resource=/iot/json&apikey=both&device=true"
+    assert (await site.provision("DELETE", "/iot/groups" + query, None, "both"))[0] == 204
+    assert (await site.provision("GET", "/iot/devices", None, "both"))[1]["count"] == 0
+
+
 async def test_changed_group_counts_from_then_on(site: Site) -> None:
     body = group("changing", attributes=[{"object_id": "t", "name": "temperature"}])
     await site.provision("POST", "/iot/groups", {"groups": [body]})
@@ -275,8 +297,54 @@ ATTRIBUTES = st.lists(st.dictionaries(st.sampled_from(["name", "object_id", "typ
 BODIES = st.dictionaries(st.sampled_from(MEMBERS), JSON | ATTRIBUTES)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES | JSON, path=st.sampled_from(["groups", "devices"]))
 async def test_any_body_is_taken_or_refused(site: Site, body: Any, path: str) -> None:
     status, answer = await site.provision("POST", f"/iot/{path}", {path: [body]}, "fuzz")
     assert status in (201, 400, 409), answer
+
+
+@pytest.fixture(scope="module")
+async def open_to_all(site: Site) -> None:
+    await site.provision("POST", "/iot/groups", {"groups": [group("fuzzed", resource="")]})
+
+
+PATHS = [
+    "/iot/json",
+    "/iot/d",
+    "/iot/json/attrs/a",
+    "/iot/json/commands",
+    "/iot/json/configuration",
+    "/else",
+    "/iot/json/attrs/",
+]
+TYPES = [
+    "application/json",
+    "text/plain",
+    "application/octet-stream",
+    "application/soap+xml",
+    "",
+    "text/plain; charset=x",
+]
+QUERIES = st.dictionaries(
+    st.sampled_from(["i", "k", "t", "d", "getCmd"]), st.sampled_from(["fuzzed", "1", ""]) | st.text(max_size=9)
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST"]),
+    path=st.sampled_from(PATHS),
+    query=QUERIES,
+    content_type=st.sampled_from(TYPES),
+    body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()),
+)
+async def test_any_request_of_a_device_is_answered(
+    site: Site, open_to_all: None, method: str, path: str, query: dict[str, str], content_type: str, body: bytes
+) -> None:
+    text = "&".join(f"{name}={quote(value)}" for name, value in query.items())
+    headers = {"Content_Type": content_type} if content_type else {}
+    sent = body if method == "POST" else None
+    status, answer, _ = await site.request(method, f"{site.south}{path}?{text}", data=sent, **headers)
+    assert status in (200, 400, 404), answer
+    assert status == 200 or set(answer) == {"name", "message"}
