@@ -19,10 +19,10 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from broker.errors import StorageUnavailable
 from broker.storage.base import EntityStore
-from broker.storage.mongo import MongoEntityStore
 from broker.storage.mongo_bookings import Booking, booked
 from broker.storage.mongo_compact import CompactDocument
 from broker.storage.mongo_dead_letters import REPLAYS, replay_id
+from broker.storage.mongo_entities import MongoEntityStore
 from broker.storage.mongo_held import HELD, HeldState, held_states, holding, releasing
 from broker.storage.mongo_tenants import database_name, tenant_of
 

@@ -12,7 +12,7 @@ from broker.commit_group import Group, apply, count_parts
 from broker.commit_queue import Pending
 from broker.commit_ticket import Ticket
 from broker.storage.base import Stored
-from broker.storage.mongo import MongoEntityStore
+from broker.storage.mongo_entities import MongoEntityStore
 from ngsi import patch
 from ngsi.context import CORE
 from ngsi.document import read_entity

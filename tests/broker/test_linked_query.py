@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from broker.api.linked_query import resolved
 from broker.storage.base import EntityQuery, Write
-from broker.storage.mongo import MongoEntityStore
+from broker.storage.mongo_entities import MongoEntityStore
 from ngsi import evaluate, query
 from ngsi.context import CORE
 from ngsi.entity import Entity, Instance

@@ -13,7 +13,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from broker.storage import mongo_documents, mongo_geo, mongo_search
 from broker.storage.base import EntityQuery, Write
-from broker.storage.mongo import _ENTITY_INDEXES
+from broker.storage.mongo_entities import INDEXES
 from ngsi import geo_query, ordering, scope_query
 from ngsi.context import CORE
 from ngsi.entity import Entity
@@ -33,7 +33,7 @@ unhurried = settings(
 async def collection(mongo: str) -> AsyncIterator[Collection]:
     async with AsyncMongoClient[dict[str, Any]](mongo) as client:
         found = client.search_test.entities
-        await found.create_indexes(_ENTITY_INDEXES)
+        await found.create_indexes(INDEXES)
         yield found
         await client.drop_database("search_test")
 

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 
 from broker.storage import mongo_documents, mongo_values
 from broker.storage.base import EntityQuery, EntitySelector
-from broker.storage.mongo import _ENTITY_INDEXES
+from broker.storage.mongo_entities import INDEXES
 from broker.storage.mongo_entity_filter import entity_filter
 from ngsi import evaluate, expiry, query, selection
 from ngsi.context import CORE
@@ -25,7 +25,7 @@ AT = "2026-03-01T08:00:00.000Z"
 def collection(mongo: str) -> Iterator[Collection[Any]]:
     with MongoClient[Any](mongo) as client:
         found = client.values_test.entities
-        found.create_indexes(_ENTITY_INDEXES)
+        found.create_indexes(INDEXES)
         yield found
         client.drop_database("values_test")
 

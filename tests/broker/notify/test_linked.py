@@ -7,7 +7,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from broker.commit import Committer
-from broker.storage.mongo import MongoEntityStore
+from broker.storage.mongo_entities import MongoEntityStore
 from ngsi import patch
 from ngsi.context import CORE
 from ngsi.document import read_entity

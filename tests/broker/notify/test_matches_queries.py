@@ -20,7 +20,7 @@ from broker.notify.state import State
 from broker.notify.subscriber import Subscriber, subscriber
 from broker.storage import mongo_documents
 from broker.storage.base import EntityQuery, EntitySelector, Write
-from broker.storage.mongo import MongoEntityStore
+from broker.storage.mongo_entities import MongoEntityStore
 from broker.storage.mongo_linked import MongoLinked
 from ngsi import geo_query, scope_query, selection, subscription
 from ngsi.changes import Change
