@@ -87,12 +87,13 @@ class _Sending:
                 return
             sending = asyncio.create_task(self._send(send))
             leaving = asyncio.create_task(left(receive))
+            tasks = (sending, leaving, asyncio.create_task(self._client.given_up()))
             try:
-                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (sending, leaving):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(sending, leaving, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
             if leaving.done() and not leaving.cancelled():
                 metrics.ENDED.labels("left").inc()
 

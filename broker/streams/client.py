@@ -22,6 +22,7 @@ from ngsi.datetimes import parse as moment
 
 HEARTBEAT_S = 15.0
 _END_WITHIN_S = 1.0
+_GIVE_UP_S = 0.4
 
 log = structlog.get_logger(__name__)
 
@@ -30,19 +31,31 @@ class Client:
     """One who follows a subscription. `link` is the @context of what it is sent where that is not in the body."""
 
     def __init__(
-        self, hub: Hub, followed: Followed, channel: Channel, clock: Callable[[], str], begin: str | None
+        self,
+        hub: Hub,
+        followed: Followed,
+        channel: Channel,
+        clock: Callable[[], str],
+        begin: str | None,
+        stopping: asyncio.Event,
     ) -> None:
         self._hub = hub
         self._followed = followed
         self._channel = channel
         self._clock = clock
         self._begin = begin
+        self._stopping = stopping
         self._throttle = Throttle(followed.throttling_s)
 
     @property
     def link(self) -> str | None:
         """The URL of the @context of the notifications, None where it is in their bodies or not known."""
         return None if self._followed.subscriber is None else self._followed.subscriber.link
+
+    async def given_up(self) -> None:
+        """Returns when the process stops and the client has not even taken the end within a moment."""
+        await self._stopping.wait()
+        await asyncio.sleep(_GIVE_UP_S)
 
     async def messages(self) -> AsyncIterator[list[Message]]:
         """What is sent together, one after the other; a heartbeat where nothing else has come for a while."""

@@ -16,7 +16,7 @@ from broker.streams.place import Resume
 from broker.tenants import Tenants
 
 _CATCH_UPS_AT_ONCE = 8
-_TELL_WITHIN_S = 1.0
+_TELL_WITHIN_S = 0.8
 
 
 class Streams:
@@ -46,6 +46,7 @@ class Streams:
         self._open_count = 0
         self._is_ending = False
         self._emptied = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     @asynccontextmanager
     async def opened(
@@ -69,7 +70,7 @@ class Streams:
                 hub.following(key, lambda: tenant.subscriptions.get(subscription_id), channel) as followed,
                 caught_up(hub, followed, channel, resume, self._logs, self._turns) as begin,
             ):
-                yield Client(hub, followed, channel, self._clock, begin)
+                yield Client(hub, followed, channel, self._clock, begin, self._stopping)
         finally:
             self._open_count -= 1
             if not self._open_count:
@@ -79,6 +80,7 @@ class Streams:
     async def end(self) -> None:
         """Ends all streams, and serves no new ones: the process stops. Waits a little until the clients are told."""
         self._is_ending = True
+        self._stopping.set()
         self._hub.finish(end("stopping", "This process stops; come back with the last id", resumable=True))
         if self._open_count:
             self._emptied.clear()

@@ -46,7 +46,9 @@ class Api:
 async def serving(settings: Settings) -> AsyncIterator[Api]:
     """A context API with these settings, on a free port, while the block runs."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = ApiServer(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    server = ApiServer(
+        uvicorn.Config(create_app(settings), log_config=None, lifespan="on", timeout_graceful_shutdown=3)
+    )
     running = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -106,3 +106,22 @@ async def test_a_server_that_stops_sends_its_clients_to_another(mongo: str, othe
     await write(other, subscription, 1)
     async with sse(other.address, subscription, first.last_id) as heard:
         assert await heard.until_values(1) == [1]
+
+
+async def test_a_client_that_does_not_read_keeps_no_server_from_stopping(mongo: str) -> None:
+    server = AsyncExitStack()
+    api = await server.enter_async_context(serving(Settings(mongodb_uri=mongo, database="stuckstreams")))
+    subscription = await subscribe(api)
+    host, _, port = api.address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=2_000)
+    writer.write(f"GET {PATH.format(subscription)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    kind = subscription.rpartition(":")[2]
+    for number in range(100):
+        entity = {"id": f"urn:ngsi-ld:{kind}:{number}", "type": kind, "note": {"value": "x" * 100_000}}
+        await api("POST", "entities", entity)
+    stopping = asyncio.create_task(server.aclose())
+    await until(stopping.done, within_s=5)
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
