@@ -1,10 +1,6 @@
 """Throttling: silence inside the window, the newest states after it, whatever happens in between."""
 
-import signal
-from collections.abc import Callable
-
 from tests.broker.notify.conftest import StartNotifier, StartReceiver
-from tests.broker.notify.notifier_process import notifier_process
 from tests.broker.notify.receiver import Receiver
 from tests.broker.notify.writer import Writer, created, entity, now, updated
 from tests.waiting import until
@@ -124,26 +120,3 @@ async def test_a_repeated_change_does_not_take_the_place_of_a_newer_state(
     await writer.write((room, [change]))
     await until(lambda: len(receiver.received) == 2)
     assert receiver.values() == {ROOM: [0, 1]}
-
-
-async def test_held_states_outlive_the_death_of_the_notifier(
-    mongo: str, prefix: str, writer: Writer, start_receiver: StartReceiver, free_port: Callable[[], int]
-) -> None:
-    receiver = await start_receiver()
-    await writer.subscribe("urn:s:1", receiver.uri, throttling=4)
-    room = entity(ROOM, temperature=0)
-    async with notifier_process(mongo, prefix, free_port()) as process:
-        await writer.write(created(room))
-        await until(lambda: receiver.received)
-        room, change = updated(room, "r1", temperature=1)
-        await writer.write((room, [change]))
-        await until(lambda: is_held(writer, 1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    room, change = updated(room, "r2", temperature=2)
-    await writer.write((room, [change]))
-    async with notifier_process(mongo, prefix, free_port()):
-        await until(lambda: len(receiver.received) >= 2)
-        assert receiver.values() == {ROOM: [0, 2]}
-        assert gaps_s(receiver)[0] >= 3.9
-        await until(lambda: is_held(writer, 0))
