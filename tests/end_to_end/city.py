@@ -25,6 +25,7 @@ REQUEST_WITHIN_S = 10
 PORT_SETTINGS = {"broker": "MEDINA_PORT", "notifier": "MEDINA_NOTIFIER_PORT", "agent": "MEDINA_AGENT_PORT"}
 CONTEXTS = Path(__file__).parent / "contexts"
 CONTEXT = "https://medina.example/city/context.jsonld"
+SERVICE = "city"  # the fiware-service of what is provisioned; its entities are in the default tenant
 HEADERS = {
     "Content-Type": "application/json",
     "Link": f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"',
@@ -90,6 +91,7 @@ class City:
             "MQTT_URL": self.mqtt_url,
             "MEDINA_HOST": "127.0.0.1",
             "MEDINA_SOUTH_PORT": "0",
+            "MEDINA_SERVICE": SERVICE,
             "MEDINA_NOTIFY_ADDRESSES": "any",
             "MEDINA_BROKER_URL": f"http://127.0.0.1:{self.ports['broker']}",
             "MEDINA_CONTEXTS": str(CONTEXTS),
@@ -174,6 +176,17 @@ class City:
         )
         assert answer.status == 201, answer
         return answer.headers["location"].rpartition("/")[2]
+
+    def provision(self, group: Mapping[str, Any]) -> None:
+        """Make a group known to the agent."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["agent"], timeout=REQUEST_WITHIN_S)
+        headers = {"Content-Type": "application/json", "fiware-service": SERVICE, "fiware-servicepath": "/"}
+        try:
+            connection.request("POST", "/iot/groups", json.dumps({"groups": [group]}), headers)
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+        finally:
+            connection.close()
 
     def devices(self) -> dict[str, Any]:
         """Key-values of the first 1,000 devices by id."""

@@ -2,9 +2,9 @@
 
     python -m tests.end_to_end.publisher --url mqtt://127.0.0.1:1883 --devices 100 --count 5000 --rate 500
 
-Message i belongs to device i % devices and carries `{"n": i // devices, "sent": <monotonic ns>}`. What the MQTT broker
-has not acknowledged is kept and sent again, in order, after a reconnect. Ends when everything is acknowledged; prints
-`{"acknowledged", "reconnects", "seconds"}` as its last line.
+Message i belongs to device i % devices and carries `{"n": i // devices, "sent": <monotonic ns>}`, and the members of
+--more. What the MQTT broker has not acknowledged is kept and sent again, in order, after a reconnect. Ends when
+everything is acknowledged; prints `{"acknowledged", "reconnects", "seconds"}` as its last line.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Load:
     count: int
     rate: float
     window: int
+    more: str = ""
+    """Further members of each measure, as JSON text."""
 
 
 class Publisher(asyncio.Protocol):
@@ -46,6 +48,7 @@ class Publisher(asyncio.Protocol):
         """Nothing is sent before `run`."""
         self._load = load
         self._topics = [load.topic.format(device=f"{load.prefix}{number}") for number in range(load.devices)]
+        self._rest = f",{load.more}}}".encode() if load.more else b"}"
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._unacknowledged: dict[int, int] = {}  # packet id -> message number, in order of sending
@@ -123,7 +126,8 @@ class Publisher(asyncio.Protocol):
         due = load.count if load.rate == 0 else min(load.count, int(elapsed_s * load.rate) + 1)
         while self._connected and self._writable and self._next < due and len(self._unacknowledged) < load.window:
             number, self._next = self._next, self._next + 1
-            self._payloads[number] = b'{"n":%d,"sent":%d}' % (number // load.devices, time.monotonic_ns())
+            own = b'{"n":%d,"sent":%d' % (number // load.devices, time.monotonic_ns())
+            self._payloads[number] = own + self._rest
             packet_id = self._free_packet_id()
             self._unacknowledged[packet_id] = number
             self._write(packet_id, number)
@@ -149,6 +153,7 @@ def _load() -> Load:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0, help="messages per second; 0: as fast as acknowledged")
     parser.add_argument("--window", type=int, default=1_000, help="unacknowledged messages at most")
+    parser.add_argument("--more", default="", help='further members of each measure, e.g. \'"t":20.5,"h":40\'')
     return Load(**vars(parser.parse_args()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.scenario import Scenario
-from tests.bench.scenarios import batch, create, measures, notify, query, retrieve, streams, update, watchers
+from tests.bench.scenarios import batch, create, mapping, measures, notify, query, retrieve, streams, update, watchers
 
 ALL: tuple[Scenario, ...] = (
     retrieve.SCENARIO,
@@ -15,6 +15,8 @@ ALL: tuple[Scenario, ...] = (
     *streams.LATENCIES,
     measures.SUSTAINED,
     *measures.LATENCIES,
+    mapping.SUSTAINED,
+    mapping.LATENCY,
     watchers.SCENARIO,
 )
 
