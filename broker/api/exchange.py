@@ -35,6 +35,7 @@ _LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+
 class Stream(Protocol):
     """Sends an answer that has no end of its own, all of it, with these headers; to HEAD without its body."""
 
