@@ -5,13 +5,14 @@ removing a subscription costs its own entries only, so the index is changed in p
 so never sees a change half made.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from broker.notify.condition import Condition
-from broker.notify.entries import Crowd, Entries, collect, enter, strike
+from broker.notify.entries import Entries, collect, enter, strike
+from broker.notify.id_patterns import IdPatterns
 from ngsi import selection
 from ngsi.changes import Change
 from ngsi.entity import Entity
@@ -29,7 +30,6 @@ _TRIGGER_BITS: Final = {
 }
 _ATTRIBUTE_BITS: Final = {"created": ATTRIBUTE_CREATED, "updated": ATTRIBUTE_UPDATED, "deleted": ATTRIBUTE_DELETED}
 _ANY_TYPE = ""
-_REMEMBERED_IDS_MAX = 10_000
 _FEW = 4
 _SHARED_MAX = 10_000
 """Type selections and sets of attributes that many subscriptions have in common are held once."""
@@ -113,54 +113,11 @@ class Happened:
         return bits
 
 
-class _Patterns:
-    """The idPatterns of one type, by the literal text that an id must begin with; most are never parsed."""
-
-    def __init__(self) -> None:
-        self._by_prefix: dict[str, Entries[Criteria]] = {}
-        self._lengths: set[int] | None = None
-        self._remembered: dict[str, list[Criteria | Crowd[Criteria]]] = {}
-
-    def add(self, wanted: str, criteria: Criteria) -> None:
-        enter(self._by_prefix.setdefault(literal_prefix(wanted), {}), wanted, criteria)
-        self._changed()
-
-    def remove(self, wanted: str, criteria: Criteria) -> bool:
-        prefix = literal_prefix(wanted)
-        if (entries := self._by_prefix.get(prefix)) is not None:
-            strike(entries, wanted, criteria)
-            if not entries:
-                del self._by_prefix[prefix]
-        self._changed()
-        return not self._by_prefix
-
-    def entries(self, entity_id: str) -> list[Criteria | Crowd[Criteria]]:
-        found = self._remembered.get(entity_id)
-        if found is None:
-            found = list(self._search(entity_id))
-            if len(self._remembered) >= _REMEMBERED_IDS_MAX:
-                self._remembered.clear()
-            self._remembered[entity_id] = found
-        return found
-
-    def _search(self, entity_id: str) -> Iterator[Criteria | Crowd[Criteria]]:
-        if self._lengths is None:
-            self._lengths = {len(prefix) for prefix in self._by_prefix}
-        for length in self._lengths:
-            for wanted, entry in self._by_prefix.get(entity_id[:length], {}).items():
-                if parse_pattern(wanted).search(entity_id):
-                    yield entry
-
-    def _changed(self) -> None:
-        self._lengths = None
-        self._remembered.clear()
-
-
 class _TenantIndex:
     def __init__(self) -> None:
         self._by_id: Entries[Criteria] = {}
         self._by_type: Entries[Criteria] = {}
-        self._patterns: dict[str, _Patterns] = {}
+        self._patterns: dict[str, IdPatterns[Criteria]] = {}
 
     def add(self, criteria: Criteria) -> None:
         if not criteria.selectors:
@@ -172,7 +129,7 @@ class _TenantIndex:
                 continue
             for type_key in _index_types(selector):
                 if selector.pattern is not None:
-                    self._patterns.setdefault(type_key, _Patterns()).add(selector.pattern, criteria)
+                    self._patterns.setdefault(type_key, IdPatterns()).add(selector.pattern, criteria)
                 else:
                     enter(self._by_type, type_key, criteria)
 
@@ -189,6 +146,16 @@ class _TenantIndex:
                     strike(self._by_type, type_key, criteria)
                 elif type_key in self._patterns and self._patterns[type_key].remove(selector.pattern, criteria):
                     del self._patterns[type_key]
+
+    def has(self, entity_id: str, types: Iterable[str]) -> bool:
+        """Whether anybody waits for the entity's id, one of its types, or any type."""
+        return (
+            entity_id in self._by_id
+            or _ANY_TYPE in self._by_type
+            or _ANY_TYPE in self._patterns
+            or not self._by_type.keys().isdisjoint(types)
+            or not self._patterns.keys().isdisjoint(types)
+        )
 
     def candidates(self, entity: Entity, attributes: Iterable[str]) -> dict[Criteria, None]:
         found: dict[Criteria, None] = {}
@@ -224,6 +191,11 @@ class Matcher:
         if criteria is not None:
             self._tenants[tenant].remove(criteria)
 
+    def may_concern(self, tenant: str, entity_id: str, types: Iterable[str]) -> bool:
+        """Whether a change of an entity of these types has to be looked at; a cheap question, before it is read."""
+        index = self._tenants.get(tenant)
+        return index is not None and index.has(entity_id, types)
+
     def match(self, tenant: str, entity: Entity, change: Change) -> list[Criteria]:
         """The subscriptions that this change of this entity is to be told to.
 
@@ -255,18 +227,6 @@ def attributes(names: tuple[str, ...]) -> frozenset[str]:
 def selectors(members: Mapping[str, Any]) -> tuple[Selector, ...]:
     """The entity selectors of a stored subscription."""
     return tuple(_selector(item) for item in members.get("entities", []))
-
-
-def literal_prefix(source: str) -> str:
-    """The text that every id matched by a pattern begins with; empty when that cannot be told easily."""
-    if not source.startswith("^") or "|" in source:
-        return ""
-    end = 1
-    while end < len(source) and (source[end].isalnum() or source[end] in ":-_/#"):
-        end += 1
-    if end < len(source) and source[end] in "*?{":
-        end -= 1
-    return source[1:end]
 
 
 def _selector(item: Mapping[str, Any]) -> Selector:

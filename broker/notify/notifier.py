@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -184,7 +185,7 @@ class Notifier:
 
     def _match(self, event: Event, ticket: Ticket) -> None:
         document = event.document
-        if document is None:
+        if document is None or not self._concerns_anybody(event.tenant, document):
             return
         now_s = asyncio.get_running_loop().time()
         evaluated_count = self._matcher.evaluated_count
@@ -204,6 +205,12 @@ class Notifier:
                     else:
                         self._tell(receiver, told)
         metrics.CANDIDATES.inc(self._matcher.evaluated_count - evaluated_count)
+
+    def _concerns_anybody(self, tenant: str, document: Mapping[str, Any]) -> bool:
+        """False when it is plain that nobody waits for what happened, nor for the rest of a request."""
+        if "type" not in document or len(document["changes"]) > 1 or "parts" in document["changes"][0]:
+            return True
+        return self._matcher.may_concern(tenant, document["_id"], document["type"])
 
     async def _link(self) -> None:
         """Takes what linked entities had to be read for to the composer."""

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.notify.matcher import Criteria, Matcher, literal_prefix, selectors, triggers
+from broker.notify.id_patterns import literal_prefix
+from broker.notify.matcher import Criteria, Matcher, selectors, triggers
 from ngsi import pattern, subscription
 from ngsi.changes import AttributeChange, Change
 from ngsi.context import CORE
@@ -192,3 +193,22 @@ def test_the_index_finds_what_a_scan_finds(wanted: list[Any], entity_id: str, ty
 def test_the_literal_prefix_is_one_of_every_match(text: str, source: str) -> None:
     if pattern.parse(source).search(text):
         assert text.startswith(literal_prefix(source))
+
+
+@pytest.mark.parametrize(
+    ("members", "is_concerned"),
+    [
+        ({"entities": [{"type": "Room"}]}, True),
+        ({"entities": [{"type": "Room", "idPattern": "^urn:x"}]}, True),
+        ({"entities": [{"type": "Hall", "id": "urn:r:1"}]}, True),
+        ({"entities": [{"type": "*", "idPattern": "^urn:x"}]}, True),
+        ({"watchedAttributes": ["a"]}, True),
+        ({"entities": [{"type": "Hall"}]}, False),
+        ({"entities": [{"type": "Room", "id": "urn:r:2"}]}, False),
+    ],
+)
+def test_what_concerns_nobody_is_told_from_id_and_types_alone(members: dict[str, Any], is_concerned: bool) -> None:
+    matcher = Matcher()
+    matcher.put(criteria("s", **members))
+    assert matcher.may_concern("", "urn:r:1", ["Room"]) is is_concerned
+    assert not matcher.may_concern("other", "urn:r:1", ["Room"])
