@@ -88,6 +88,11 @@ class Agent:
         return self._southbound.trouble is None
 
     @property
+    def trouble_of_the_registry(self) -> str | None:
+        """Why provisioning is not followed at the moment; None while it is, or when there is none."""
+        return None if self._directory is None else self._directory.store.trouble
+
+    @property
     def waiting_count(self) -> int:
         """Messages received and not yet on their way to the context broker."""
         return len(self._intake)
@@ -158,7 +163,7 @@ class Agent:
     async def _checks(self) -> dict[str, str | None]:
         checks = {"mqtt": self._southbound.trouble, "broker": await self._northbound.why_not_reachable()}
         if self._directory is not None:
-            checks["mongodb"] = self._directory.store.trouble
+            checks["mongodb"] = self.trouble_of_the_registry
         return checks
 
 

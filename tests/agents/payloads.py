@@ -27,7 +27,7 @@ def nearly_right(draw: st.DrawFn, case: Case) -> bytes:
     try:
         body = json.loads(case.payload)
     except ValueError:
-        body = None
+        return _damaged(draw, case.payload)
     for _ in range(draw(st.integers(0, 3))):
         places = _places(body)
         if not places:
@@ -54,10 +54,21 @@ def _damaged(draw: st.DrawFn, payload: bytes) -> bytes:
     return payload[:position] + draw(st.binary(min_size=1, max_size=1)) + payload[position + 1 :]
 
 
+FORMS = [
+    f"{slash}{protocol}open/m1/{channel}"
+    for slash in ("/", "")
+    for protocol in ("", "json/", "ul/")
+    for channel in ("attrs", "attrs/level", "cmdexe", "configuration/commands")
+]
+"""Every form of topic of the FIWARE agents."""
+ULTRALIGHT = st.text('ab1.9|#@"{}-:TZ\n ', max_size=30).map(str.encode)
+
+
 def messages() -> st.SearchStrategy[tuple[str, bytes]]:
     """Topic and payload: nearly right ones, any JSON or any bytes on a device's topic, anything on any topic."""
     topics = sorted({case.topic for case in CASES})
     near = st.sampled_from(CASES).flatmap(lambda case: st.tuples(st.just(case.topic), nearly_right(case)))
     any_json = st.tuples(st.sampled_from(topics), JSON.map(lambda value: json.dumps(value).encode()))
     any_bytes = st.tuples(st.sampled_from(topics) | st.text(max_size=40), st.binary(max_size=80))
-    return near | any_json | any_bytes
+    of_the_contract = st.tuples(st.sampled_from(FORMS), ULTRALIGHT | JSON.map(lambda value: json.dumps(value).encode()))
+    return near | any_json | any_bytes | of_the_contract

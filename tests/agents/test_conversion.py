@@ -5,13 +5,14 @@ from datetime import timedelta
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from agents.conversion import Converter
-from agents.errors import MeasureError, Unexpected
+from agents.conversion import Converted, Converter
+from agents.errors import MeasureError, Unexpected, UnknownDevice
 from agents.fragment import Fragment
 from ngsi.datetimes import is_datetime
 from tests.agents.corpus import RECEIVED_AT, new_converter
-from tests.agents.payloads import messages
+from tests.agents.payloads import FORMS, ULTRALIGHT, messages
 
 HALL = "/json/campus/zs-hall/attrs"
 CONVERTER = new_converter()
@@ -34,6 +35,19 @@ def test_any_bytes_on_any_topic_give_fragments_or_a_measure_error(message: tuple
         assert fragment.entity_id.startswith("urn:ngsi-ld:")
         times = [entity[name].get("observedAt") for name in entity if name not in ("id", "type")]
         assert all(time is None or is_datetime(time) for time in times)
+
+
+@pytest.mark.parametrize("topic", FORMS)
+@given(payload=st.binary(max_size=60) | ULTRALIGHT)
+def test_any_bytes_on_every_topic_of_the_contract(topic: str, payload: bytes) -> None:
+    refusal: MeasureError | None = None
+    converted = Converted(())
+    try:
+        converted = CONVERTER.convert(topic, payload, RECEIVED_AT)
+    except MeasureError as error:
+        refusal = error
+    assert not isinstance(refusal, Unexpected | UnknownDevice)
+    assert refusal or converted.fragments or converted.reports
 
 
 def reported(fragments: Sequence[Fragment]) -> list[str]:
