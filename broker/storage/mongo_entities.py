@@ -40,7 +40,7 @@ INDEXES = [
     IndexModel([("gone", ASCENDING)], name="tombstones", sparse=True, expireAfterSeconds=_TOMBSTONE_LIFE_S),
 ]
 """What every collection `entities` has: an `explain()` of the common queries uses them."""
-_BULK_COUNT = 128
+_BULK_COUNT = 256
 """Writes in one round trip at the most: so many are encoded without a break, in some milliseconds."""
 _DUPLICATE_KEY = 11000
 _TOO_LARGE_CODES = frozenset({10334, 17280, 17419, 17420})

@@ -17,7 +17,7 @@ def written(number: int, rev: int = 0, value: object = 1) -> Write:
     return Write(name, rev, entity, [Change("r", NOW, "created")])
 
 
-@pytest.mark.parametrize("count", [1, 128, 129, 500])
+@pytest.mark.parametrize("count", [1, 256, 257, 600])
 async def test_what_fails_is_told_by_its_index(mongo: str, count: int) -> None:
     storage = MongoStorage(mongo, f"write{count}", timeout_s=5, query_timeout_s=5)
     await storage.create_tenant("", NOW)
