@@ -129,6 +129,10 @@ class Dispatcher:
         self._crowded.clear()
         await self._services.backlog.room()
 
+    async def written(self) -> None:
+        """Waits until `deliveries` has all that was on its way there."""
+        await self._services.backlog.flush()
+
     def release(self) -> None:
         """The feed has caught up: what earlier runs left may be sent."""
         if self._is_released:

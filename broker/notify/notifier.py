@@ -252,6 +252,8 @@ class Notifier:
     async def _forget_deleted(self) -> None:
         """Removes what deleted subscriptions have left, of a whole batch at once."""
         deleted, self._deleted = self._deleted, {}
+        if deleted:
+            await self._dispatcher.written()
         for tenant, subscriptions in deleted.items():
             try:
                 await self._deliveries.forget(tenant, subscriptions)

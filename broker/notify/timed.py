@@ -136,6 +136,10 @@ class TimedLane:
             except NgsiError as exc:
                 log.error("subscription cannot be told", subscription=self._lane.subscriber.id, reason=exc.detail)  # noqa: TRY400
                 self._source.complete(self._lane.subscriber)
+            except Exception:
+                # What cannot be read or shown must not end the subscription without a word.
+                log.exception("subscription cannot be told", subscription=self._lane.subscriber.id)
+                await asyncio.sleep(_STORAGE_RETRY_S)
 
     async def _until_due(self) -> None:
         while True:

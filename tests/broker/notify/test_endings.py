@@ -1,7 +1,9 @@
 """What a receiver can ask for: a pause, the end; and what is written down of each attempt."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ngsi.datetimes import system_text
 from tests.broker.notify.conftest import StartNotifier, StartReceiver
 from tests.broker.notify.test_throttling import gaps_s
 from tests.broker.notify.writer import Writer, created, entity, now, updated
@@ -67,7 +69,7 @@ async def test_a_paused_subscription_keeps_its_backlog(
     await until(lambda: receiver.values() == {ROOM: [0]})
 
 
-async def test_a_cooldown_is_kept_also_by_fresh_notifications_and_over_a_restart(
+async def test_a_cooldown_is_kept_also_by_fresh_notifications(
     writer: Writer, start_notifier: StartNotifier, start_receiver: StartReceiver
 ) -> None:
     receiver = await start_receiver(answer=400)
@@ -79,6 +81,40 @@ async def test_a_cooldown_is_kept_also_by_fresh_notifications_and_over_a_restart
     await until(lambda: receiver.attempts >= 3)
     assert gaps_s(receiver)[0] >= 0.99
     assert (await writer.counters("urn:s:1"))["attempts"][0]["code"] == 400
+
+
+async def test_a_pause_that_a_receiver_was_granted_holds_over_a_restart(
+    writer: Writer, start_notifier: StartNotifier, start_receiver: StartReceiver
+) -> None:
+    receiver = await start_receiver()
+    await writer.subscribe("urn:s:1", receiver.uri)
+    until_at = datetime.now(UTC) + timedelta(seconds=3)
+    granted = {"delivery.consecutiveFailures": 3, "delivery.nextAttemptAt": system_text(until_at)}
+    await writer.subscriptions.update_one({"_id": "urn:s:1"}, {"$set": granted})
+    await start_notifier()
+    await writer.write(created(entity(ROOM, temperature=0)))
+    await until(lambda: receiver.received)
+    assert datetime.now(UTC) >= until_at - timedelta(milliseconds=50)
+    await until(lambda: _has_no(writer, "nextAttemptAt"))
+
+
+async def test_what_a_deleted_subscription_held_is_gone(
+    writer: Writer, start_notifier: StartNotifier, start_receiver: StartReceiver
+) -> None:
+    receiver = await start_receiver()
+    await start_notifier()
+    await writer.subscribe("urn:s:1", receiver.uri, throttling=60)
+    room = entity(ROOM, temperature=0)
+    await writer.write(created(room))
+    await until(lambda: receiver.received)
+    room, change = updated(room, "r1", temperature=1)
+    await writer.write((room, [change]))
+    await writer.subscriptions.delete_one({"_id": "urn:s:1"})
+    await writer.subscribe("urn:s:2", receiver.uri)
+    room, change = updated(room, "r2", temperature=2)
+    await writer.write((room, [change]))
+    await until(lambda: receiver.received[-1]["subscriptionId"] == "urn:s:2")
+    assert await writer.deliveries.count_documents({"subscription": "urn:s:1"}) == 0
 
 
 async def test_each_attempt_is_written_down(
