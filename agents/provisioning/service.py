@@ -1,7 +1,8 @@
 """What the provisioning API does: checks, stores, and lets this agent know at once (the others follow the store)."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -23,6 +24,7 @@ from agents.provisioning.errors import (
     RegistryNotAvailable,
     WrongSyntax,
 )
+from agents.provisioning.scope import Scope
 from agents.provisioning.specs import Group, device_spec, profiles_of
 from agents.registry import Key, Registry
 from agents.specification import DeviceSpec
@@ -32,21 +34,9 @@ Json = dict[str, Any]
 
 Answer = TypeVar("Answer")
 
-_EVERY_PATH = "/*"
 _ATTEMPTS = 5
+_SHOWN_AT_ONCE_COUNT = 100
 _LISTS = ("attributes", "lazy", "commands", "static_attributes", "internal_attributes")
-
-
-class Scope(NamedTuple):
-    """`fiware-service` (in lower case, as the agents keep it) and `fiware-servicepath`."""
-
-    service: str
-    servicepath: str
-
-    @property
-    def path_or_all(self) -> str | None:
-        """The path to look under; None for `/*`, every path."""
-        return None if self.servicepath == _EVERY_PATH else self.servicepath
 
 
 class Provisioning:
@@ -169,7 +159,12 @@ class Provisioning:
                 service=scope.service, servicepath=scope.path_or_all, limit=limit, offset=offset
             )
         )
-        return count, [self._shown_device(record) for record in records]
+        shown = []
+        for position, record in enumerate(records):
+            if position % _SHOWN_AT_ONCE_COUNT == 0:
+                await asyncio.sleep(0)  # a list may be long, and measures do not wait for it
+            shown.append(self._shown_device(record))
+        return count, shown
 
     async def device(self, scope: Scope, id_: str, apikey: str | None) -> Json:
         """Return one device."""
