@@ -18,7 +18,10 @@ from ngsi.document import Fragment, read_entity
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.merge import MergeOptions, merge_entity, require_names
 from ngsi.names import iri, is_uri, require_uri, show
+from ngsi.newer import upsert_newer
 
+_NEWER = b"keep-newer"
+_NEWER_APPLIED = (b"preference-applied", _NEWER)
 ITEMS_COUNT_MAX = 10_000
 """Entities in a batch at the most: ten times what the busiest clients send, and still no burden for the others."""
 
@@ -27,11 +30,13 @@ async def upsert_entities(request: Request) -> Answer:
     """Create or update a batch of entities, each on its own, in the order of the array.
 
     `options=update` writes the attributes given and keeps the others; without it, and with `options=replace`, an
-    entity that exists is replaced. 201 with the ids created, 204 when all existed, 207 when some could not be written.
+    entity that exists is replaced. With `Prefer: keep-newer` (not of the standard) an update leaves attributes alone
+    that were observed later. 201 with the ids created, 204 when all existed, 207 when some could not be written.
     """
     update = "update" in options(request, {"replace", "update"})
+    newer = update and _keeps_newer(request)
     fragments, errors = await _read_entities(request)
-    apply = patch.upsert if update else patch.replace_entity
+    apply = upsert_newer if newer else patch.upsert if update else patch.replace_entity
     patches = [(fragment.id or "", partial(apply, fragment)) for fragment in fragments]
     outcomes = await request.tenant.committer.submit_all(patches, request.request_id) if patches else []
     success: list[str] = []
@@ -44,8 +49,15 @@ async def upsert_entities(request: Request) -> Answer:
             if outcome.is_new:
                 created.append(entity_id)
     if errors:
-        return batch_result(list(dict.fromkeys(success)), errors)
-    return Answer(201, orjson.dumps(created)) if created else NO_CONTENT
+        answer = batch_result(list(dict.fromkeys(success)), errors)
+    else:
+        answer = Answer(201, orjson.dumps(created)) if created else NO_CONTENT
+    return answer._replace(headers=(*answer.headers, _NEWER_APPLIED)) if newer else answer
+
+
+def _keeps_newer(request: Request) -> bool:
+    prefer = request.headers.get(b"prefer")
+    return prefer is not None and _NEWER in (preference.strip().lower() for preference in prefer.split(b","))
 
 
 async def create_entities(request: Request) -> Answer:

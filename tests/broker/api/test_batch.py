@@ -59,3 +59,24 @@ async def test_a_batch_of_a_thousand(api: Api) -> None:
     bodies = [room() for _ in range(1000)]
     status, _, created = await api("POST", "entityOperations/upsert", bodies)
     assert (status, created) == (201, [body["id"] for body in bodies])
+
+
+async def test_newer_values_are_kept_for_who_prefers_it(api: Api) -> None:
+    entity_id = unique_id()
+
+    def measured(value: int, second: int, **others: object) -> dict[str, object]:
+        at = f"2026-03-01T09:00:{second:02}.000Z"
+        return {"id": entity_id, "type": "Room", "n": {"type": "Property", "value": value, "observedAt": at}, **others}
+
+    path, preferred = "entityOperations/upsert?options=update", {"Prefer": "keep-newer"}
+    status, headers, _ = await api("POST", path, [measured(2, 2)], **preferred)
+    assert (status, headers["preference-applied"]) == (201, "keep-newer")
+    _, _, before = await api("GET", f"entities/{entity_id}?options=sysAttrs")
+    assert (await api("POST", path, [measured(1, 1), measured(2, 2)], **preferred))[0] == 204
+    assert (await api("GET", f"entities/{entity_id}?options=sysAttrs"))[2] == before
+    assert (await api("POST", path, [measured(1, 1, m=5)], **preferred))[0] == 204
+    _, _, after = await api("GET", f"entities/{entity_id}?options=keyValues")
+    assert (after["n"], after["m"]) == (2, 5)
+    status, headers, _ = await api("POST", path, [measured(1, 1)])
+    assert "preference-applied" not in headers
+    assert (await api("GET", f"entities/{entity_id}?options=keyValues"))[2]["n"] == 1
