@@ -32,6 +32,9 @@ from agents.storage.mongo_provisioning import MongoProvisioning
 
 log = structlog.get_logger(__name__)
 
+BACKLOG_COUNT = 1024
+"""Connections of HTTP devices that may wait until it is known which devices there are."""
+
 FINISH_BATCH_S = 2.5
 """How long a stopping agent waits for the batch under way; then its messages are left to be delivered again."""
 
@@ -100,6 +103,7 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish the batch under way and leave the session at the MQTT broker."""
         await self._northbound.open()
+        self._south_listener.listen(BACKLOG_COUNT)  # at once, because two sockets that only bind may share a port
         north, south = make_server(self._app()), make_server(self._south.app())
         serving = asyncio.create_task(north.serve([self._listener]))
         measuring = asyncio.create_task(self._serve_devices(south.serve([self._south_listener])))

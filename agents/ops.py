@@ -14,9 +14,6 @@ from starlette.applications import Starlette
 from agents.errors import ConfigurationError
 from agents.rejections import Rejections
 
-BACKLOG_COUNT = 1024
-"""Connections that may wait until the server runs."""
-
 Checks = Callable[[], Awaitable[dict[str, str | None]]]
 """Gives, for each thing the agent depends on, why it cannot be used; None if it can."""
 
@@ -68,7 +65,6 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(BACKLOG_COUNT)  # at once: two sockets that only bind may share a port
     except OSError as error:
         listener.close()
         raise ConfigurationError(
