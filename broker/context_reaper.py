@@ -16,6 +16,7 @@ import structlog
 from broker.contexts import own_id
 from broker.errors import BrokerError
 from broker.storage.base import Storage
+from broker.tasks import end
 from ngsi.datetimes import parse, system_text
 
 UNUSED_DAYS: Final = 30
@@ -42,8 +43,7 @@ class ContextReaper:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
 
     async def _run(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from broker.context_fetch import Fetched, Web
 from broker.contexts import STORE_PATH, Contexts, Document, id_of, own_id, own_part
 from broker.errors import ContextNotAtHand, StorageUnavailable
 from broker.storage.context_store import ContextRecord, ContextStore
+from broker.tasks import end
 from ngsi.context import ContextSource
 from ngsi.context_source import DEPTH_MAX, references
 from ngsi.datetimes import parse as moment
@@ -117,9 +118,7 @@ class ContextSupply:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await self._close()
 
     async def write_hits(self) -> None:
@@ -209,10 +208,7 @@ class ContextSupply:
 
     async def _close(self) -> None:
         """Ends what is under way and writes the last hits."""
-        tasks = [*self._under_way.values(), *self._refreshes]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([*self._under_way.values(), *self._refreshes])
         with suppress(StorageUnavailable):
             await self.write_hits()
         await self._web.close()

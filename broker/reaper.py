@@ -14,6 +14,7 @@ import structlog
 
 from broker.errors import BrokerError
 from broker.storage.base import Storage
+from broker.tasks import end
 from broker.tenants import Tenants
 from ngsi.entity import Entity
 from ngsi.errors import NgsiError, NonexistentTenant
@@ -43,8 +44,7 @@ class Reaper:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
 
     async def run(self) -> None:
         """Works until it is cancelled; what fails is tried again the next second."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from broker.notify.delivery import Delivery
 from broker.notify.lease import Lease
+from broker.tasks import end
 
 
 class Sender(Protocol):
@@ -75,10 +76,7 @@ class Endpoint:
 
     async def stop(self) -> None:
         """Breaks off what is under way."""
-        workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await end(self._workers)
 
     async def _work(self) -> None:
         while self._fresh or self._stored:

@@ -217,7 +217,7 @@ class Lane:
             self._store(delivery)
 
     async def _run_drain(self) -> None:
-        while not self._is_direct:
+        while not self._is_direct and asyncio.current_task() is self._drain:
             await asyncio.sleep(self.health.wait_s(self.subscriber.pace.throttling_s))
             await self._page_finished.wait()
             try:
@@ -241,6 +241,8 @@ class Lane:
             return
         if not are_all:
             await self._count_waiting()
+        if asyncio.current_task() is not self._drain:
+            return  # halted meanwhile: the driver may have swallowed the cancellation, see `broker.tasks`
         is_last = are_all and self._held is not None
         if not is_last:
             self._store_held()

@@ -67,6 +67,7 @@ class Notifier:
         read: Read,
     ) -> None:
         self._feed = feed
+        self._lost_count = feed.lost_count
         self._deliveries = deliveries
         self._dispatcher = dispatcher
         self._contexts = contexts
@@ -127,6 +128,8 @@ class Notifier:
             await asyncio.sleep(_STORE_POSITION_S)
             idle_s += _STORE_POSITION_S
             metrics.UNSETTLED.set(self._progress.unsettled)
+            metrics.GAPS.inc(self._feed.lost_count - self._lost_count)
+            self._lost_count = self._feed.lost_count
             if self._progress.has_news() or idle_s >= _STORE_IDLE_POSITION_S:
                 idle_s = 0.0
                 await self.store_position()
