@@ -168,7 +168,7 @@ class Agent:
         checks = {"mqtt": self._southbound.trouble, "broker": await self._northbound.why_not_reachable()}
         if self._directory is not None:
             checks["mongodb"] = self.trouble_of_the_registry
-        return checks
+        return {**checks, **self._commands.checks()}
 
 
 def _fail(task: "asyncio.Task[Any]") -> NoReturn:
