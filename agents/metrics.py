@@ -8,7 +8,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.messages = self._counter("messages", "Messages done with: committed or set aside, and acknowledged or answered")
+        self.messages = self._counter("messages", "Messages done with: committed or set aside, and answered")
         self.entities = self._counter("entities", "Entity fragments the context broker has committed")
         self.rejected = self._counter("rejected", "Messages set aside, by reason", "reason")
         self.clocks = self._counter("measures", "Measures by what became of the device's time", "clock")
