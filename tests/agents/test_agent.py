@@ -19,6 +19,7 @@ from agents.settings import Settings
 from broker.embedded import answers, mqtt_command
 from tests.agents.corpus import CASES, DEVICE_FILES
 from tests.agents.receiver import Batch, Receiver, listening, problem
+from tests.end_to_end.city import is_ready
 from tests.end_to_end.device import publish
 from tests.end_to_end.process import Process
 from tests.waiting import until, until_sync
@@ -251,7 +252,7 @@ async def test_killed_agent_loses_nothing(
 ) -> None:
     port = free_port()
     environment = command_environment(mqtt_url, receiver.url, port)
-    agent = Process("agent", COMMAND, environment, tmp_path, lambda: answers(port))
+    agent = Process("agent", COMMAND, environment, tmp_path, lambda: is_ready(port))
     try:
         await asyncio.to_thread(agent.start)
         await send(mqtt_url, *measures("kill", 0))
