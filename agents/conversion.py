@@ -1,23 +1,27 @@
-"""From a message to entity fragments: route, decoder, allow-list, device, clock, mapping, in this order.
+"""From a message to entity fragments: route, decoder, allow-list, device, clock, norms, mapping, in this order.
 
 Whatever arrives ends as fragments and reports or as a `MeasureError`; no message can do more than be refused.
 """
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from agents.clock import Verdict, observed
 from agents.device import Device
-from agents.errors import MeasureError, NotJson, TooLarge, Unexpected
+from agents.duplicates import key_of
+from agents.errors import Empty, Implausible, MeasureError, NotJson, TooLarge, Unexpected, UnknownDevice
 from agents.fragment import Fragment
-from agents.measure import CONFIGURATION, RESULT, Measure, TopicParts
+from agents.measure import CONFIGURATION, LIVENESS, RESULT, Measure, TopicParts
+from agents.normalisation import normalised
 from agents.profile import Profile
-from agents.protocols import PROTOCOLS
+from agents.protocols import PROTOCOLS, SIGNATURES
+from agents.protocols.base import CODEC, Decoder
 from agents.registry import Registry
-from agents.routing import Router
+from agents.routing import CHANNEL, Router
+from agents.sequences import Sequences
 from ngsi.datetimes import system_text
 
 MAX_PAYLOAD_BYTES = 1_048_576
@@ -38,20 +42,54 @@ class Converted(NamedTuple):
 
     fragments: Sequence[Fragment]
     reports: Sequence[Report] = ()
+    remarks: Sequence[MeasureError] = ()
+    """What was left out of it, or is missing before it: to be counted and told, the message itself is taken."""
+    keys: Sequence[str] = ()
+    """Of its measures, where the profile says what copies have in common; see `agents.duplicates`."""
+
+
+class _Making(NamedTuple):
+    """What a message becomes, while it is being made."""
+
+    fragments: list[Fragment]
+    reports: list[Report]
+    remarks: list[MeasureError]
+    keys: list[str]
+
+
+class _Plan(NamedTuple):
+    """What has to be done for a profile, worked out beforehand."""
+
+    decode: Decoder
+    allowed: frozenset[str]
+    topic_names_device: bool
+    is_counted: bool
+    key: bytes | None
+    """The operator's key of messages that are signed."""
 
 
 class Converter:
     """Makes fragments of messages."""
 
-    def __init__(self, router: Router, registry: Registry) -> None:
+    def __init__(
+        self,
+        router: Router,
+        registry: Registry,
+        secrets: Mapping[str, bytes] | None = None,
+        committed: Container[str] = (),
+    ) -> None:
+        """`secrets`: the operator's keys by name; `committed`: keys of measures that need not be converted again."""
         self._router = router
         self._registry = registry
-        self._plans = {
-            profile.name: (PROTOCOLS[profile.protocol], profile.allowed, profile.device.pattern == "{device}")
-            for profile in router.profiles
-        }
+        self._committed = committed
+        self._sequences = Sequences()
+        self._plans = {profile.name: _plan(profile, secrets or {}) for profile in router.profiles}
         self.clocks: Counter[Verdict] = Counter()
         """Measures so far by what became of the device's time."""
+        self.duplicates: Counter[str] = Counter()
+        """Copies that were left out, by profile."""
+        self.ignored: Counter[str] = Counter()
+        """Measures of devices nobody has named, by profile; only where the profile ignores those."""
 
     def convert(self, topic: str, payload: bytes, received_at: datetime) -> Converted:
         """Return what an MQTT message has become; `MeasureError` when it cannot be understood."""
@@ -109,30 +147,113 @@ class Converter:
     ) -> Converted:
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise TooLarge(f"{len(payload)} bytes are more than {MAX_PAYLOAD_BYTES}")
-        decode, allowed, topic_names_device = self._plans[profile.name]
-        made: list[Fragment] = []
-        reports: list[Report] = []
-        for decoded in decode(parts, payload, received_at):
-            measure = _allowed_only(decoded, allowed) if allowed else decoded
+        plan = self._plans[profile.name]
+        if plan.key is not None:
+            SIGNATURES[profile.protocol](payload, plan.key)
+        making = _Making([], [], [], [])
+        for measure in measures_of(profile, plan.decode, plan.allowed, parts, payload, received_at):
             if stated_at is not None:
                 measure = measure._replace(observed_at=stated_at)
-            id_ = parts["device"] if topic_names_device else profile.device.render({**measure.values, **parts})
-            device = self._registry.find(profile.name, parts.get("apikey", ""), id_, resource)
+            id_ = parts["device"] if plan.topic_names_device else profile.device.render({**measure.values, **parts})
+            try:
+                device = self._registry.find(profile.name, parts.get("apikey", ""), id_, resource)
+            except UnknownDevice:
+                if profile.unlisted != "ignore":
+                    raise
+                self.ignored[profile.name] += 1
+                continue
             if measure.kind in _REPORTS:
-                reports.append(Report(device, measure))
-            else:
-                made += self._fragments(measure, parts, device, received_at)
-        return Converted(made, reports)
+                making.reports.append(Report(device, measure))
+            elif measure.kind == LIVENESS:
+                making.fragments.extend(_state(measure, device, received_at))
+            elif not plan.is_counted or self._is_news(profile, measure, parts, device, received_at, making):
+                self._take(measure, parts, device, received_at, making)
+        return Converted(*making)
+
+    def _is_news(
+        self,
+        profile: Profile,
+        measure: Measure,
+        parts: TopicParts,
+        device: Device,
+        received_at: datetime,
+        making: _Making,
+    ) -> bool:
+        """Whether a measure is no copy; what is missing before it is remarked."""
+        if profile.dedup is not None:
+            key = key_of(profile, profile.dedup, measure, parts, device.id, received_at)
+            if key is not None and key in self._committed:
+                self.duplicates[profile.name] += 1
+                return False
+            making.keys.extend(() if key is None else (key,))
+        if (gap := self._sequences.check(profile, measure, parts)) is not None:
+            making.remarks.append(gap)
+        return True
+
+    def _take(
+        self, measure: Measure, parts: TopicParts, device: Device, received_at: datetime, making: _Making
+    ) -> None:
+        left_out: Sequence[Implausible] = ()
+        if device.norms or measure.units:
+            measure, left_out = normalised(measure, device.norms)
+        try:
+            making.fragments.extend(self._fragments(measure, parts, device, received_at))
+        except MeasureError:
+            if left_out:
+                raise left_out[0] from None  # without that value it is no message
+            raise
+        making.remarks.extend(left_out)
 
     def _fragments(
         self, measure: Measure, parts: TopicParts, device: Device, received_at: datetime
     ) -> Iterable[Fragment]:
         seen = observed(measure.observed_at, device.timezone, received_at)
         self.clocks[seen.verdict] += 1
-        made = device.mapping(measure, seen, parts, device)
+        try:
+            made = device.mapping(measure, seen, parts, device)
+        except Empty:
+            if not device.takes_anything:
+                raise
+            made = []
         if device.about is not None and (about := device.reported(system_text(seen.at))) is not None:
             return (*made, about)
         return made
+
+
+def measures_of(
+    profile: Profile,
+    decode: Decoder,
+    allowed: frozenset[str],
+    parts: TopicParts,
+    payload: bytes,
+    received_at: datetime,
+) -> Iterable[Measure]:
+    """Give the measures of a message: of its availability topic, or decoded, with nothing but what is allowed."""
+    if profile.liveness.topics and parts.get(CHANNEL) == LIVENESS:
+        yield profile.liveness.read(payload)
+        return
+    if profile.codec is not None:
+        parts = {**parts, CODEC: profile.codec}
+    for decoded in decode(parts, payload, received_at):
+        measure = _allowed_only(decoded, allowed) if allowed else decoded
+        if profile.received is not None:
+            measure = measure._replace(values={**measure.values, profile.received: system_text(received_at)})
+        yield measure
+
+
+def _plan(profile: Profile, secrets: Mapping[str, bytes]) -> _Plan:
+    return _Plan(
+        PROTOCOLS[profile.protocol],
+        profile.allowed,
+        profile.device.pattern == "{device}",
+        profile.dedup is not None or profile.sequence is not None,
+        secrets.get(profile.signed) or None if profile.signed is not None else None,
+    )
+
+
+def _state(measure: Measure, device: Device, received_at: datetime) -> Iterable[Fragment]:
+    state = device.state(system_text(received_at), online=measure.values["online"] is True)
+    return () if state is None else (state,)
 
 
 def _allowed_only(measure: Measure, allowed: frozenset[str]) -> Measure:

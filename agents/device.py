@@ -11,6 +11,7 @@ from agents.clock import Observed
 from agents.fragment import Fragment
 from agents.measure import Measure, TopicParts
 from agents.names import default_id
+from agents.normalisation import NOTHING, Norms
 from agents.specification import DeviceSpec, Scalar, Target
 
 
@@ -25,6 +26,10 @@ class Device:
     entity_type: str
     mapping: "Callable[[Measure, Observed, TopicParts, Device], list[Fragment]]"
     spec: DeviceSpec
+    norms: Norms = field(default_factory=lambda: NOTHING)
+    """Units and ranges of its fields."""
+    takes_anything: bool = False
+    """A message with nothing to store in it is a sign of life, no mistake."""
     timezone: tzinfo = UTC
     """Zone of the wall times the device states without one."""
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -51,12 +56,19 @@ class Device:
         body = orjson.dumps({**self.about, "dateLastValueReported": reported})
         return Fragment(self.about_id, body, self.target)
 
+    def state(self, at: str, *, online: bool) -> Fragment | None:
+        """Return the entity about the device itself, with what its availability topic says; None when there is none."""
+        if self.about is None:
+            return None
+        state = {"type": "Property", "value": "online" if online else "offline", "observedAt": at}
+        return Fragment(self.about_id, orjson.dumps({**self.about, "deviceState": state}), self.target)
+
 
 MappingOf = Callable[[Measure, Observed, TopicParts, Device], list[Fragment]]
 """What a device's measures become; see `agents.entities`."""
 
 
-def device_of(spec: DeviceSpec, mapping: MappingOf) -> Device:
+def device_of(spec: DeviceSpec, mapping: MappingOf, norms: Norms = NOTHING, *, takes_anything: bool = False) -> Device:
     """Return the device of a specification."""
     about_id = spec.device_name or default_id(spec.device_type, spec.id) if spec.device_type else ""
     return Device(
@@ -67,6 +79,8 @@ def device_of(spec: DeviceSpec, mapping: MappingOf) -> Device:
         entity_type=spec.entity_type,
         mapping=mapping,
         spec=spec,
+        norms=norms,
+        takes_anything=takes_anything,
         timezone=ZoneInfo(spec.timezone),
         identity={
             "id": spec.id,

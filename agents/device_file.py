@@ -11,11 +11,11 @@ from pydantic import AfterValidator, Field, model_validator
 from agents.device import settings_of
 from agents.errors import ConfigurationError
 from agents.expressions import compile_expression
+from agents.file_model import FileModel, parse_file
 from agents.names import default_id
-from agents.profile import AttributeName, FileModel, Kind, Profile, parse_file
+from agents.profile import AttributeName, Kind, Profile, attribute_spec
 from agents.registry import Key, Source
 from agents.specification import (
-    AttributeSpec,
     Chosen,
     DeviceSpec,
     GroupSpec,
@@ -80,7 +80,6 @@ class Provisioned(FileModel):
 class GroupEntry(Provisioned):
     """`[[group]]`: the devices that share an apikey."""
 
-    apikey: str = Field(min_length=1)
     autoprovision: bool = False
     allow: tuple[str, ...] = ()
     """Patterns of the ids that `autoprovision` accepts; empty: any."""
@@ -88,9 +87,9 @@ class GroupEntry(Provisioned):
     """Expression for the id of the devices' entities."""
 
     @model_validator(mode="after")
-    def _has_a_type_for_its_devices(self) -> Self:
-        if self.autoprovision and self.entity_type is None:
-            raise ValueError("a group with autoprovision needs entity_type, the type of the entities it makes")
+    def _is_consistent(self) -> Self:
+        if not self.apikey and self.profile == FIWARE_PROFILE:
+            raise ValueError("a group has an apikey; only those of a vendor's profile may be without")
         if self.entity_name is not None:
             compile_expression(self.entity_name)
         return self
@@ -163,6 +162,12 @@ class DeviceFiles(Source):
         key = (entry.profile, entry.apikey)
         if key in self._groups:
             raise ConfigurationError(f"{where}.apikey: {entry.apikey!r} stands there twice")
+        if entry.autoprovision:
+            self._require_settings(_member(entry, profile, target, "any"), profile, where)
+            if entry.entity_type is None and not profile.entities:
+                raise ConfigurationError(
+                    f"{where}: a group with autoprovision needs entity_type, the type of the entities it makes"
+                )
         self._entries[key] = (entry, target)
         self._groups[key] = GroupSpec(
             profile=entry.profile,
@@ -182,11 +187,15 @@ class DeviceFiles(Source):
             raise ConfigurationError(f"{where}.id: stands there twice")
         group, _ = self._entries.get(key[:2], (None, target))
         spec = _device(entry, group, profile, target)
-        if missing := profile.settings() - settings_of(spec, spec.device_type or "").keys():
-            raise ConfigurationError(f"{where}: profile {profile.name} needs {', '.join(sorted(missing))}")
+        self._require_settings(spec, profile, where)
         if not profile.entities and not spec.entity_type:
             raise ConfigurationError(f"{where}.entity_type: is missing, here and in the group")
         self._devices[key] = spec
+
+    @staticmethod
+    def _require_settings(spec: DeviceSpec, profile: Profile, where: str) -> None:
+        if missing := profile.settings() - settings_of(spec, spec.device_type or "").keys():
+            raise ConfigurationError(f"{where}: profile {profile.name} needs {', '.join(sorted(missing))}")
 
     def _require_profile(self, entry: Provisioned, where: str) -> Profile:
         try:
@@ -236,14 +245,14 @@ def _device(entry: DeviceEntry, group: GroupEntry | None, profile: Profile, targ
         device_type=_last(layer.device_type for layer in layers),
         device_name=entry.device_name,
         zone=entry.zone,
-        expected_interval_s=_last(layer.expected_interval_s for layer in layers),
+        expected_interval_s=_last(layer.expected_interval_s for layer in layers) or profile.liveness.interval_s,
     )
 
 
 def _mapping(layers: Iterable[Provisioned], profile: Profile, group: GroupEntry | None) -> MappingSpec:
     names: dict[str, AttributeName] = dict(profile.attributes)
     statics: dict[str, StaticAttribute] = {}
-    explicit: Explicit | None = None
+    explicit: Explicit = False
     for layer in layers:
         names |= layer.attributes
         statics |= layer.static
@@ -251,23 +260,8 @@ def _mapping(layers: Iterable[Provisioned], profile: Profile, group: GroupEntry 
     return MappingSpec(
         attributes=tuple(attribute_spec(field, name) for field, name in names.items()),
         statics=tuple(StaticSpec(name, it.value, it.kind, it.unit) for name, it in statics.items()),
-        explicit=_chosen(explicit) if isinstance(explicit, tuple) else explicit or False,
+        explicit=_chosen(explicit) if isinstance(explicit, tuple) else explicit,
         entity_name=None if group is None else group.entity_name,
-    )
-
-
-def attribute_spec(field: str, name: AttributeName) -> AttributeSpec:
-    """Return the specification of an attribute as a file names it."""
-    return AttributeSpec(
-        field=field,
-        name=name.name,
-        type=name.kind,
-        unit=name.unit,
-        from_unit=name.from_unit,
-        expression=name.expression,
-        skip=name.skip,
-        entity_name=name.entity_name,
-        entity_type=name.entity_type,
     )
 
 

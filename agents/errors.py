@@ -12,8 +12,13 @@ AgentError
     ├── TooLarge              longer than the limit
     ├── NotJson               invalid UTF-8, truncated, nested too deeply, not JSON at all
     ├── NotUltraLight         not what UltraLight 2.0 says
+    ├── NotCbor               not CBOR
+    ├── NotMultipart          not multipart as HTTP devices send it
+    ├── NotAuthentic          not signed with the operator's key
     ├── WrongShape            JSON, but not what the protocol says
     ├── Empty                 nothing in it that could be stored
+    ├── Implausible           a value no such device can have measured: left out
+    ├── Gap                   messages before this one are missing: said, the message itself is taken
     ├── ExpressionFailed      an expression cannot take the values of the measure
     ├── UnknownDevice         neither provisioned nor accepted by a group
     │   └── UnknownGroup      not even the apikey is known
@@ -87,6 +92,36 @@ class NotUltraLight(MeasureError):
     """The payload is not UltraLight 2.0."""
 
     reason = "not-ultralight"
+
+
+class NotCbor(MeasureError):
+    """The payload is not CBOR."""
+
+    reason = "not-cbor"
+
+
+class NotMultipart(MeasureError):
+    """The payload is not multipart, or none of its parts is the event."""
+
+    reason = "not-multipart"
+
+
+class NotAuthentic(MeasureError):
+    """The message is not signed, or not with the operator's key."""
+
+    reason = "not-authentic"
+
+
+class Implausible(MeasureError):
+    """A value is outside the range of its attribute: it is left out, the rest of the message is stored."""
+
+    reason = "implausible"
+
+
+class Gap(MeasureError):
+    """Messages before this one are missing; the message itself is stored."""
+
+    reason = "gap"
 
 
 class WrongShape(MeasureError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 TopicParts = Mapping[str, str]
@@ -13,14 +14,22 @@ CONFIGURATION = "configuration"
 """Kind of a measure that asks for configuration: {"type": "configuration" or "subscription", "fields": [name, …]}."""
 
 
+LIVENESS = "liveness"
+"""Kind of a measure that says whether the device is there: {"online": bool}."""
+
+NO_UNITS: Mapping[str, str] = MappingProxyType({})
+
+
 class Measure(NamedTuple):
     """One report of one device.
 
     `values` are JSON values under the names the device uses. `observed_at` is the device's own time: aware, or naive
     where the device states wall time without a zone, or None where it states none. `kind` tells apart the messages of a
-    protocol that has several ("access", "heartbeat"); empty where there is only one.
+    protocol that has several ("access", "heartbeat"); empty where there is only one. `units` are those that the message
+    itself states, as UN/CEFACT codes by field.
     """
 
     values: Mapping[str, object]
     observed_at: datetime | None = None
     kind: str = ""
+    units: Mapping[str, str] = NO_UNITS

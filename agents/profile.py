@@ -4,19 +4,19 @@ The keys are described in docs/integrators.md. A profile that could let a sensit
 pseudonym or a class is refused when it is read.
 """
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agents.errors import ConfigurationError, InvalidExpression
 from agents.expressions import compile_expression
-from agents.protocols import PROTOCOLS
-from agents.specification import Scalar
+from agents.file_model import FileModel, parse_file
+from agents.liveness import Liveness, Scheme, names_in_all
+from agents.protocols import CODECS, PROTOCOLS, SIGNATURES
+from agents.specification import AttributeSpec, Scalar
 from agents.templates import Template
-from agents.topics import TopicScheme
 from agents.units import CONVERSIONS
 
 BUNDLED = Path(__file__).parent / "profiles"
@@ -28,19 +28,11 @@ def _known_protocol(name: str) -> str:
     return name
 
 
-def _scheme(value: object) -> object:
-    return _compiled(TopicScheme, value)
-
-
 def _template(value: object) -> object:
-    return _compiled(Template, value)
-
-
-def _compiled(kind: type[TopicScheme] | type[Template], value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return kind(value)
+        return Template(value)
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
 
@@ -57,17 +49,7 @@ ID_PARTS = frozenset({"device", "stamp"})
 """What every id template may use besides topic parts, fields and attributes: the device's id and its time."""
 
 Kind = Literal["Property", "Relationship", "GeoProperty"]
-Scheme = Annotated[TopicScheme, BeforeValidator(_scheme)]
 Pattern = Annotated[Template, BeforeValidator(_template)]
-
-
-class FileModel(BaseModel):
-    """Base of what is read from files: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
-
-
-Model = TypeVar("Model", bound=FileModel)
 
 
 class Step(FileModel):
@@ -95,10 +77,16 @@ class AttributeName(FileModel):
     entity_name: str | None = None
     """Another entity that gets the attribute: its id, or an expression that gives it."""
     entity_type: str | None = None
+    low: float | None = Field(default=None, alias="min")
+    high: float | None = Field(default=None, alias="max")
+    """What is plausible, in `unit`: anything else is left out and told."""
 
     @model_validator(mode="after")
-    def _conversion_exists(self) -> Self:
+    def _is_consistent(self) -> Self:
         _require_conversion(self.from_unit, self.unit)
+        _require_range(self.low, self.high)
+        if self.expression is not None and (self.low, self.high) != (None, None):
+            raise ValueError("min and max are of a field; an expression can tell with `? :` what is plausible")
         return self
 
 
@@ -115,9 +103,15 @@ class AttributeRule(FileModel):
     """Purpose of the pseudonym that stands for the value."""
     unit: str | None = None
     from_unit: str | None = None
+    low: float | None = Field(default=None, alias="min")
+    high: float | None = Field(default=None, alias="max")
+    """What is plausible, in `unit`: anything else is left out and told."""
+    optional: bool = False
+    """The attribute is left out where the field is missing, instead of refusing the message."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        _require_range(self.low, self.high)
         if sum(source is not None for source in (self.field, self.setting, self.clock)) != 1:
             raise ValueError("an attribute has exactly one of field, setting, clock")
         if sum(change is not None for change in (self.values, self.classify, self.pseudonym)) > 1:
@@ -144,6 +138,8 @@ class EntityRule(FileModel):
     """An entity that a message makes, of messages of one kind or of all."""
 
     kind: str | None = None
+    has: str | None = None
+    """The field without which there is no such entity."""
     type: str = Field(min_length=1)
     id: Pattern
     attributes: Annotated[dict[str, AttributeRule], Field(min_length=1)]
@@ -156,13 +152,37 @@ class Fields(FileModel):
     sensitive: tuple[str, ...] = ()
 
 
+class Sequence(FileModel):
+    """`[sequence]`: a number that grows by one with each message, so that missing ones are noticed."""
+
+    field: str
+    of: Pattern
+    """Who counts: a template of topic parts and fields."""
+
+
 class Profile(FileModel):
     """One profile file. Without `entities`, every field becomes an attribute of the device's own entity."""
 
     name: str
     protocol: Annotated[str, AfterValidator(_known_protocol)]
-    topics: Annotated[tuple[Scheme, ...], Field(min_length=1)]
+    topics: tuple[Scheme, ...] = ()
+    routes: tuple[Scheme, ...] = ()
+    """Paths of the HTTP port for devices, written as topics are."""
     device: Pattern
+    codec: str | None = None
+    """How payloads inside of the protocol's messages are read, where there are several forms."""
+    signed: str | None = None
+    """Name of the operator's key that messages are signed with, when there is one."""
+    received: str | None = None
+    """The field that tells when the message came."""
+    dedup: Pattern | None = None
+    """What two copies of one measure have in common, of one device."""
+    sequence: Sequence | None = None
+    liveness: Liveness = Liveness()
+    unlisted: Literal["reject", "ignore"] = "reject"
+    """What happens to messages of devices nobody has named: ignored ones leave no trace but their number."""
+    explicit: bool = Field(default=False, alias="explicitAttrs")
+    """Only named fields become attributes, unless a group or device says otherwise."""
     fields: Fields | None = None
     entities: tuple[EntityRule, ...] = Field(default=(), alias="entity")
     attributes: dict[str, AttributeName] = Field(default_factory=dict)
@@ -177,16 +197,38 @@ class Profile(FileModel):
         """Fields that pass the allow-list (empty: there is none)."""
         return frozenset((*self.fields.plain, *self.fields.sensitive)) if self.fields else frozenset()
 
+    @property
+    def told(self) -> frozenset[str]:
+        """Names that a template may use of every message: topic parts and fields."""
+        received = frozenset((self.received,)) if self.received else frozenset()
+        return names_in_all((*self.topics, *self.routes)) | self.allowed | received
+
     def settings(self) -> frozenset[str]:
         """Names of the device settings the rules of this profile need."""
         rules = (rule for entity in self.entities for rule in entity.attributes.values())
         return frozenset(name for rule in rules for name in rule.settings())
 
     @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if not (self.topics or self.routes):
+            raise ValueError("a profile has topics, or routes, or both")
+        if self.codec is not None and self.codec not in CODECS.get(self.protocol, ()):
+            raise ValueError(f"codec: {self.protocol} has none of that name")
+        if self.signed is not None and self.protocol not in SIGNATURES:
+            raise ValueError(f"signed: messages of {self.protocol} are not signed")
+        if bad := [route.pattern for route in self.routes if not route.pattern.startswith("/")]:
+            raise ValueError(f"routes: {bad[0]} does not start with /")
+        return self
+
+    @model_validator(mode="after")
     def _can_fill_its_templates(self) -> Self:
-        given = frozenset.intersection(*(frozenset(scheme.names) for scheme in self.topics)) | self.allowed
+        given = self.told
         if self.fields is not None:
             self._require_known(self.device, given, "device")
+            if self.sequence is not None:
+                self._require_known(self.sequence.of, given, "sequence.of")
+            if self.dedup is not None:
+                self._require_known(self.dedup, given | ID_PARTS, "dedup")
         for entity in self.entities:
             self._require_known(entity.id, given | ID_PARTS | entity.attributes.keys(), f"id of {entity.type}")
         return self
@@ -201,6 +243,8 @@ class Profile(FileModel):
         sensitive = frozenset(self.fields.sensitive) if self.fields else frozenset()
         if sensitive and not self.entities:
             raise ValueError("sensitive fields need entity rules: without them every field becomes an attribute")
+        if self.dedup is not None:
+            self._require_plain(self.dedup, sensitive, "dedup")
         for entity in self.entities:
             self._require_plain(entity.id, sensitive, f"id of {entity.type}")
             for name, rule in entity.attributes.items():
@@ -210,7 +254,7 @@ class Profile(FileModel):
     def _check(self, rule: AttributeRule, what: str, sensitive: frozenset[str]) -> None:
         if rule.field is None:
             return
-        if self.fields is not None and rule.field not in self.allowed:
+        if self.fields is not None and rule.field not in self.told:
             raise ValueError(f"{what} reads {rule.field}, which is not in the allow-list [fields]")
         if rule.field in sensitive and not rule.hides:
             raise ValueError(f"{what} would store the sensitive field {rule.field}; use pseudonym or classify")
@@ -221,9 +265,31 @@ class Profile(FileModel):
             raise ValueError(f"{what} would reveal the sensitive field {', '.join(sorted(revealed))}")
 
 
+def attribute_spec(field: str, name: AttributeName) -> AttributeSpec:
+    """Return the specification of an attribute as a file names it."""
+    return AttributeSpec(
+        field=field,
+        name=name.name,
+        type=name.kind,
+        unit=name.unit,
+        from_unit=name.from_unit,
+        expression=name.expression,
+        skip=name.skip,
+        entity_name=name.entity_name,
+        entity_type=name.entity_type,
+        low=name.low,
+        high=name.high,
+    )
+
+
 def _require_conversion(source: str | None, target: str | None) -> None:
     if source is not None and (source, target) not in CONVERSIONS:
         raise ValueError(f"there is no conversion from {source} to {target}; add a row to agents/units.py")
+
+
+def _require_range(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError("min is more than max")
 
 
 def load_profiles(*folders: Path) -> dict[str, Profile]:
@@ -234,23 +300,3 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
 def load_profile(path: Path) -> Profile:
     """Read one profile; `ConfigurationError` names file, key and rule."""
     return parse_file(path, Profile, name=path.stem)
-
-
-def parse_file(path: Path, model: type[Model], **given: object) -> Model:
-    """Read a TOML file into a model; `ConfigurationError` names file, key and rule."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read as TOML: {error}") from error
-    try:
-        return model.model_validate({**content, **given})
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{path}: {line}" for line in _broken_rules(error))) from error
-
-
-def _broken_rules(error: ValidationError) -> Iterable[str]:
-    for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        yield f"{key + ': ' if key else ''}{problem['msg'].removeprefix('Value error, ')}"

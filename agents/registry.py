@@ -5,6 +5,7 @@ the provisioned registry) say what is known; the registry compiles it once, at a
 `autoprovision` accepts devices that nobody has named.
 """
 
+import dataclasses
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,10 @@ from typing import NamedTuple
 from agents.device import Device, MappingOf, device_of
 from agents.entities import compile_mapping
 from agents.errors import UnknownDevice, UnknownGroup
-from agents.profile import Profile
+from agents.normalisation import Norms, norms_of
+from agents.profile import Profile, attribute_spec
 from agents.pseudonyms import Pseudonyms
-from agents.specification import DeviceSpec, GroupSpec
+from agents.specification import DeviceSpec, GroupSpec, MappingSpec
 
 MAX_DEVICES_COUNT = 100_000
 """Devices remembered in their compiled form; the oldest is forgotten, and compiled again when it speaks."""
@@ -64,7 +66,7 @@ class Registry:
         self._pseudonyms = pseudonyms
         self._autoprovision = autoprovision
         self._compiled: dict[tuple[str, ...], Device] = {}
-        self._mappings: dict[tuple[str, str], MappingOf] = {}
+        self._mappings: dict[tuple[str, str], tuple[MappingOf, Norms]] = {}
         self._resources = {""}
         """Those that messages came by."""
 
@@ -107,11 +109,13 @@ class Registry:
     def compiled(self, spec: DeviceSpec) -> Device:
         """Return the device of a specification; `InvalidExpression` or `WrongShape` when it cannot be one."""
         mapping_key = (spec.profile, spec.mapping.key)
-        mapping = self._mappings.get(mapping_key)
-        if mapping is None:
-            mapping = compile_mapping(spec.mapping, self.profiles[spec.profile], self._pseudonyms)
-            self._mappings[mapping_key] = mapping
-        return device_of(spec, mapping)
+        known = self._mappings.get(mapping_key)
+        if known is None:
+            profile = self.profiles[spec.profile]
+            complete = completed(spec.mapping, profile)
+            known = compile_mapping(complete, profile, self._pseudonyms), norms_of(complete, profile)
+            self._mappings[mapping_key] = known
+        return device_of(spec, *known, takes_anything=self.profiles[spec.profile].explicit)
 
     def _accepted(self, key: Key) -> DeviceSpec:
         profile, apikey, device, resource = key
@@ -129,6 +133,16 @@ class Registry:
         spec = group.member(device)
         source.joined(spec)
         return spec
+
+
+def completed(spec: MappingSpec, profile: Profile) -> MappingSpec:
+    """Return the mapping with the profile's names for the fields that it says nothing of, and its `explicitAttrs`."""
+    named = {attribute.field for attribute in spec.attributes}
+    further = [attribute_spec(field, name) for field, name in profile.attributes.items() if field not in named]
+    explicit = spec.explicit or profile.explicit
+    if not further and explicit == spec.explicit:
+        return spec
+    return dataclasses.replace(spec, attributes=(*further, *spec.attributes), explicit=explicit)
 
 
 @lru_cache(maxsize=1000)

@@ -57,6 +57,9 @@ class AttributeSpec:
     """Id of the entity it belongs to, or an expression that gives it; None: the device's own."""
     entity_type: str | None = None
     metadata: Mapping[str, Metadatum] = dataclasses.field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    """What is plausible, in `unit`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("ngsi", "broker", "agents", "pilots")
 MAY_IMPORT = {"ngsi": {"ngsi"}, **{name: {name, "ngsi"} for name in PACKAGES if name != "ngsi"}}
-PROTOCOLS_MAY_IMPORT = ("agents.measure", "agents.errors", "agents.protocols", "orjson")
+PROTOCOLS_MAY_IMPORT = ("agents.measure", "agents.errors", "agents.protocols", "cbor2", "orjson")
 DATABASE_DRIVERS = {"pymongo", "bson", "gridfs"}
 # The information model gets its input and the time as arguments.
 NOT_IN_THE_MODEL = {"aiohttp", "asyncio", "fastapi", "httpx", "paho", "random", "socket", "starlette", "subprocess"}

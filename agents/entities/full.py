@@ -166,16 +166,19 @@ def _is_selected(result: Result, selection: Selected) -> bool:
 
 def _instance(result: Result, at: str | None, measured: Unpacked) -> object:
     """The attribute as it is written: one instance, or a list of them as a device wrote it."""
-    stated = measured.stated.get(result.field)
+    stated, unit = measured.stated.get(result.field), measured.units.get(result.field)
     if result.step is None:
         if stated is None:
-            return UNNAMED(result.value, at)
+            bare = UNNAMED(result.value, at)
+            return bare | {"unitCode": unit} if bare is not None and unit is not None else bare
         if isinstance(stated, list):
             return [{"observedAt": at, **instance} if at else instance for instance in stated]
         return ({"observedAt": at, **stated} if at else stated) or None
     made = result.step.make(result.value, at)
     if made is not None:
         made |= result.metadata
+        if unit is not None and not result.step.names:  # what an expression makes of it may have another
+            made.setdefault("unitCode", unit)
         if isinstance(stated, dict):
             made |= {name: stated[name] for name in ("unitCode", "observedAt", "datasetId") if name in stated}
     return made

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from agents.entities.instances import Instance, metadata_member, typed_instance
 from agents.errors import WrongShape
-from agents.measure import Measure
+from agents.measure import NO_UNITS, Measure
 from agents.specification import TIME_ATTRIBUTE, Metadatum
 
 _VALUE_MEMBERS = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
@@ -21,12 +21,13 @@ class Unpacked(NamedTuple):
 
     values: Mapping[str, object]
     stated: Mapping[str, Instance | list[Instance]]
+    units: Mapping[str, str] = NO_UNITS
 
 
 def unpacked(measure: Measure, payload_type: str) -> Iterator[Unpacked]:
     """Give the entities of a measure; `WrongShape` for what is none."""
     if payload_type == "iotagent":
-        yield Unpacked(measure.values, {})
+        yield Unpacked(measure.values, {}, measure.units)
         return
     entities = measure.values.get("entities") if "actionType" in measure.values else [measure.values]
     if not isinstance(entities, list):

@@ -74,6 +74,8 @@ class PlainMapping:
             for name, make in makers.get(field) or self._others(field):
                 instance = make(value, at)
                 if instance is not None:
+                    if measure.units and field in measure.units:
+                        instance.setdefault("unitCode", measure.units[field])
                     entity[name] = instance
                     is_empty = False
         if is_empty:

@@ -4,13 +4,19 @@ A decoder sees the named parts of the topic, the payload as it came, and the tim
 measure or raises `MeasureError`; it knows no device, no clock and no network. Error texts name fields, never values.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import orjson
 
 from agents.errors import NotJson, WrongShape
 from agents.measure import Measure, TopicParts
+
+CODEC = "codec"
+"""The topic part by which a profile tells its decoder how payloads inside of the messages are read."""
+MAX_NUMBER = 2**63 - 1
+MAX_NUMBER_LENGTH = 32
+MAX_FLAT_DEPTH = 4
 
 Decoder = Callable[[TopicParts, bytes, datetime], list[Measure]]
 """(named parts of the topic, payload, time of reception in UTC) -> measures, or `MeasureError`."""
@@ -62,6 +68,30 @@ def integer(values: Mapping[str, object], name: str) -> int:
     raise WrongShape(f"field {name} is {json_type(value)}, not a whole number")
 
 
+def number(value: object, where: str) -> int | float:
+    """Return a finite number, also of a quoted one."""
+    if isinstance(value, str) and len(value) <= MAX_NUMBER_LENGTH:
+        try:
+            value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value)
+        except ValueError:
+            raise WrongShape(f"{where} is text that is no number") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise WrongShape(f"{where} is {json_type(value)}, not a finite number")
+    return value
+
+
+def flat(section: Mapping[str, object], depth: int = MAX_FLAT_DEPTH) -> Iterator[tuple[str, object]]:
+    """Give the members of an object, those of objects inside it as `outer.inner`; null is no value.
+
+    Deeper than `depth` levels an object stays what it is.
+    """
+    for name, value in section.items():
+        if isinstance(value, dict) and depth > 1:
+            yield from ((f"{name}.{inner}", item) for inner, item in flat(value, depth - 1))
+        elif value is not None:
+            yield name, value
+
+
 def boolean(values: Mapping[str, object], name: str) -> bool:
     """Return a field that must be true or false, also when it comes quoted."""
     value = field(values, name)
@@ -82,7 +112,7 @@ def iso_instant(value: object, name: str) -> datetime:
     raise WrongShape(f"field {name} is not an ISO 8601 time")
 
 
-def unix_instant(seconds: int, name: str) -> datetime:
+def unix_instant(seconds: int | float, name: str) -> datetime:
     """Return the UTC time of seconds since 1970."""
     try:
         return datetime.fromtimestamp(seconds, UTC)

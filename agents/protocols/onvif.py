@@ -9,16 +9,26 @@ from datetime import UTC, datetime
 
 from agents.errors import WrongShape
 from agents.measure import Measure, TopicParts
-from agents.protocols.base import as_object, field, iso_instant, read_object, text
+from agents.protocols.base import as_object, field, iso_instant, number, read_object, text
+
+_NUMBERS = frozenset({"Count"})
+"""Items that are numbers (ONVIF Analytics Service, "Line crossing counting rule", "Occupancy Counting rule")."""
 
 
 def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Measure]:
-    """Return one measure with the items of `Data`."""
+    """Return one measure with the items of `Data`, and those of `Source` as `Source.<name>`; counts are numbers."""
     event = read_object(payload)
     observed_at = iso_instant(field(event, "UtcTime"), "UtcTime")
     if observed_at.tzinfo is None:  # the field is UTC by its definition
         observed_at = observed_at.replace(tzinfo=UTC)
-    return [Measure(_items(as_object(field(event, "Data"), "field Data")), observed_at)]
+    values = {
+        name: number(value, f"field {name}") if name in _NUMBERS else value
+        for name, value in _items(as_object(field(event, "Data"), "field Data")).items()
+    }
+    source = event.get("Source")
+    if isinstance(source, dict):
+        values |= {f"Source.{name}": value for name, value in _items(source).items()}
+    return [Measure(values, observed_at)]
 
 
 def _items(section: dict[str, object]) -> dict[str, object]:

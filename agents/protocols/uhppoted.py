@@ -3,13 +3,15 @@
 Source: uhppoted/uhppoted-mqtt, topic `uhppoted/gateway/events`: an event, bare or wrapped in
 `{"message": {"event": {…}}, "hmac": …}`. Delivery is at least once and repeats after an outage; `event-id` counts per
 controller. `timestamp` is the controller's wall time with the zone's abbreviation, which in most of the world is a
-number or ambiguous.
+number or ambiguous. `hmac` is HMAC-SHA-256 of the text of `message` in hexadecimal, empty when the gateway has no key.
 """
 
+import hmac
+import json
 import re
 from datetime import datetime, timedelta, timezone
 
-from agents.errors import WrongShape
+from agents.errors import NotAuthentic, WrongShape
 from agents.measure import Measure, TopicParts
 from agents.protocols.base import as_object, boolean, field, integer, read_object, text
 
@@ -35,6 +37,31 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     values["direction"] = integer(event, "direction")
     values["card-number"] = integer(event, "card-number")
     return [Measure(values, observed_at, "access")]
+
+
+_BEFORE = re.compile(r'\s*\{\s*"message"\s*:\s*')
+_AFTER = re.compile(r'\s*,\s*"hmac"\s*:\s*"([0-9A-Fa-f]*)"\s*\}\s*')
+
+
+def authenticate(payload: bytes, key: bytes) -> None:
+    """Return if the message is signed with the key (`mqtt.security.HMAC.key` of the gateway), else `NotAuthentic`.
+
+    Only `{"message": …, "hmac": …}` in this order is taken: anything beside the signed text is signed by nobody.
+    """
+    text_ = payload.decode("utf-8", "replace")
+    before = _BEFORE.match(text_)
+    if before is None:
+        raise NotAuthentic("the message is not signed")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text_, before.end())
+    except (ValueError, RecursionError):
+        raise NotAuthentic("the message is not signed") from None
+    after = _AFTER.fullmatch(text_, end)
+    if after is None or not after[1]:
+        raise NotAuthentic("the message is not signed")
+    made = hmac.digest(key, text_[before.end() : end].encode("utf-8", "replace"), "sha256")
+    if not hmac.compare_digest(made.hex(), after[1].lower()):
+        raise NotAuthentic("the message is signed with another key")
 
 
 def _event(body: dict[str, object]) -> dict[str, object]:

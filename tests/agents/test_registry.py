@@ -65,7 +65,7 @@ def test_accepted_devices_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         ('context = "campus"', "context: String should match"),
         (CONTEXT + "[[device]]\nid = 7\n", "device.0.id: Input should be a valid string"),
         (CONTEXT + '[[device]]\nid = "a"\ncolour = "red"\n', "device.0.colour: Extra inputs are not permitted"),
-        (CONTEXT + '[[device]]\nid = "a"\nprofile = "b"\n', "profile: 'b' does not exist; there are esp-rfid"),
+        (CONTEXT + '[[device]]\nid = "a"\nprofile = "b"\n', "profile: 'b' does not exist; there are cayenne-lpp"),
         (CONTEXT + '[[device]]\nid = "a"\n', "entity_type: is missing, here and in the group"),
         (
             CONTEXT + '[[device]]\nid = "a"\nprofile = "esp-rfid"\n',
