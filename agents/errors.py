@@ -4,6 +4,7 @@ AgentError
 ├── ConfigurationError        the operator's files or settings: the agent does not start
 │   └── TopicError            a topic pattern, or a part that does not fit into one
 ├── StoreUnavailable          MongoDB does not answer
+├── BrokerUnavailable         the context broker does not answer, or not as it should
 ├── ContractError             a request that the FIWARE agents refuse: name, text and status are theirs
 ├── NotTaken                  the agent cannot take a message now: it may come again
 ├── InvalidExpression         an expression of a device, a group or a profile that cannot be understood
@@ -47,6 +48,10 @@ class TopicError(ConfigurationError):
 
 class StoreUnavailable(AgentError):
     """MongoDB does not answer: nothing is known of what was asked for."""
+
+
+class BrokerUnavailable(AgentError):
+    """The context broker does not answer, or refuses what it should not: says what was asked, and the answer."""
 
 
 class ContractError(AgentError):
