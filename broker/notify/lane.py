@@ -14,6 +14,7 @@ When the receiver is back, a fresh notification of entities of which nothing wai
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import structlog
 
@@ -55,6 +56,7 @@ class Lane:
         self._pages_count = 0
         self._is_trimmed = False
         self._waiting = WaitingEntities()
+        self._late: set[str] = set()
         # A pause that a receiver was granted holds over a restart of the notifier.
         self._is_direct = not has_backlog and self.health.is_due
         self._is_closed = False
@@ -195,6 +197,7 @@ class Lane:
             self._leave_page()
         else:
             self._waiting.add(delivery.row.entities)
+            self._late.update(delivery.row.entities)
             self._store(delivery)
 
     def _leave_page(self) -> None:
@@ -232,6 +235,7 @@ class Lane:
         limit = 1 if self.health.is_probing or self.subscriber.pace.throttling_s else _PAGE_COUNT
         subscriber = self.subscriber
         self._held = []
+        self._late.clear()
         await self._services.backlog.flush()
         if subscriber.pace.keeps_newest and not self._is_trimmed:
             await self._drop_superseded()
@@ -248,7 +252,8 @@ class Lane:
             self._store_held()
         held, self._held = self._held, None
         now_s = asyncio.get_running_loop().time()
-        for row in rows:
+        # What failed while the page was read is not on it; later ones of its entities may be, and wait for the next.
+        for row in takewhile(lambda row: self._late.isdisjoint(row.entities), rows):
             self._admit(Delivery(row, None, now_s))
         if is_last:
             self._is_direct = True
@@ -275,8 +280,7 @@ class Lane:
         """Leaves only the newest of each entity, as the subscription wants it after an outage."""
         subscriber = self.subscriber
         self._is_trimmed = True
-        count = await self._services.deliveries.drop_superseded(subscriber.tenant, subscriber.id)
-        if count:
+        if count := await self._services.deliveries.drop_superseded(subscriber.tenant, subscriber.id):
             metrics.SUPERSEDED.inc(count)
             self._forget_waiting()
 
