@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import structlog
@@ -11,8 +11,10 @@ from agents.api.app import make_app
 from agents.commands.base import Commands, NoCommands
 from agents.conversion import Converter
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
-from agents.errors import ConfigurationError
+from agents.errors import ConfigurationError, StoreUnavailable
 from agents.intake import Intake
+from agents.ledger import Ledger
+from agents.membership import Membership
 from agents.metrics import Metrics
 from agents.mqtt import Southbound
 from agents.northbound import Northbound
@@ -22,13 +24,20 @@ from agents.provisioning.directory import Directory
 from agents.provisioning.service import Provisioning
 from agents.provisioning.specs import Place
 from agents.pseudonyms import Pseudonyms
+from agents.reception import Reception
 from agents.registry import Registry
 from agents.rejections import Rejections
+from agents.retry import delay_s
 from agents.routing import Router
+from agents.sessions import Sessions
 from agents.settings import Settings
+from agents.slots import client_id_of
 from agents.south.server import South
+from agents.speakers import Allowance, Speakers
 from agents.storage.mongo_connection import MongoConnection
+from agents.storage.mongo_ledger import MongoLedger
 from agents.storage.mongo_provisioning import MongoProvisioning
+from agents.storage.mongo_slots import MongoSlots
 
 log = structlog.get_logger(__name__)
 
@@ -54,25 +63,43 @@ class Agent:
         router = Router(profiles.values())
         self.metrics = Metrics()
         self.rejections = Rejections(settings.rejected_count, pseudonyms, self.metrics)
-        self._directory = _directory(settings, profiles)
+        connection = None
+        if settings.mongodb_uri:
+            connection = MongoConnection(settings.mongodb_uri, settings.database, settings.mongodb_timeout_s)
+        self._directory = _directory(connection, settings, profiles)
         sources = [devices] if self._directory is None else [devices, self._directory]
         self._registry = Registry(profiles, sources, pseudonyms, autoprovision=settings.autoprovision)
         if self._directory is not None:
             self._directory.on_change = self._registry.forget
         self._commands: Commands = NoCommands()
-        self._southbound = Southbound(settings.mqtt_url, settings.mqtt_client_id, router.filters, self.metrics)
+        self._ledger = Ledger()
+        self.speakers = Speakers(router, settings.agent_slots)
+        self._sessions = Sessions(self._maker(settings, router), settings.agent_slots)
         self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
-        self._intake = Intake(
-            Converter(router, self._registry),
+        converter = Converter(router, self._registry, committed=self._ledger)
+        self._reception = Reception(
+            converter,
             router,
-            self._southbound,
-            self._northbound,
+            self.speakers,
+            self._ledger,
+            Allowance(settings.device_rate, settings.device_burst_count),
             self.rejections,
+            self.metrics,
+            self._directory,
+        )
+        self._written = None if connection is None else MongoLedger(connection)
+        self._intake = Intake(
+            self._reception,
+            converter,
+            self._sessions,
+            self._northbound,
+            self._ledger,
             self.metrics,
             batch_count=settings.batch_count,
             waiting_count=settings.waiting_count,
             commands=self._commands,
             directory=self._directory,
+            written=self._written,
         )
         self._south = South(
             self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s
@@ -83,12 +110,29 @@ class Agent:
         """Where the provisioning API and /health /ready /metrics /rejected are."""
         self.south_port: int = self._south_listener.getsockname()[1]
         """Where HTTP devices send their measures."""
+        self._membership = _membership(connection, settings, self._sessions, self.port)
+        self._sessions.bind(
+            self._intake.receive,
+            self._intake.await_redelivery,
+            self._intake.leave,
+            self._prepare,
+            None if self._membership is None else self._membership.sure,
+        )
         log.info("device files read", devices=len(devices), profiles=sorted(profiles))
+
+    def _maker(self, settings: Settings, router: Router) -> Callable[[int], Southbound]:
+        link = settings.link()
+
+        def make(slot: int) -> Southbound:
+            client_id = client_id_of(settings.mqtt_client_id, slot, settings.agent_slots)
+            return Southbound(link, client_id, router.filters, self.metrics, slot)
+
+        return make
 
     @property
     def is_connected(self) -> bool:
-        """Whether the MQTT session is up."""
-        return self._southbound.trouble is None
+        """Whether the sessions of all slots held are up, and any is."""
+        return bool(self._sessions.slots) and self._sessions.trouble is None
 
     @property
     def trouble_of_the_registry(self) -> str | None:
@@ -116,7 +160,7 @@ class Agent:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._intake.stop()
             await asyncio.wait((passing_on,), timeout=FINISH_BATCH_S)
-            self._southbound.close()
+            await self._leave()
             for task in done - {stopped}:
                 _fail(task)
         finally:
@@ -137,7 +181,33 @@ class Agent:
     async def _receive(self) -> None:
         """Read MQTT messages, once it is known which devices there are."""
         await self._know_devices()
-        await self._southbound.run(self._intake.receive, self._intake.await_redelivery)
+        if self._membership is None:
+            self._sessions.open(0)
+            await self._sessions.failed()
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._membership.run())
+            group.create_task(self._sessions.failed())
+
+    async def _prepare(self, session: str) -> None:
+        """Know what the agent that had this session before has sent."""
+        attempt = 0
+        while self._written is not None:
+            try:
+                pages = await self._written.read(session)
+            except StoreUnavailable as error:
+                attempt += 1
+                log.warning("the ledger cannot be read", session=session, why=str(error))
+                await asyncio.sleep(delay_s(attempt, 0.5))
+            else:
+                self._ledger.learn(pages)
+                self.speakers.raise_floor(self._ledger.floor_ms)
+                return
+
+    async def _leave(self) -> None:
+        await self._sessions.end()
+        if self._membership is not None:
+            await self._membership.leave()
 
     async def _serve_devices(self, serving: Any) -> None:
         """Answer HTTP devices, once it is known which there are: until then their connections wait."""
@@ -152,6 +222,11 @@ class Agent:
         if self._directory is not None:
             await self._directory.is_loaded.wait()
 
+    def _trouble_of_the_sessions(self) -> str | None:
+        if self._membership is None:
+            return self._sessions.trouble or (None if self._sessions.slots else "not connected yet")
+        return self._membership.trouble or self._sessions.trouble
+
     async def _follow(self) -> None:
         """Keep up with what is provisioned."""
         if self._directory is None:
@@ -165,10 +240,22 @@ class Agent:
             await self._directory.store.close()
 
     async def _checks(self) -> dict[str, str | None]:
-        checks = {"mqtt": self._southbound.trouble, "broker": await self._northbound.why_not_reachable()}
+        checks = {"mqtt": self._trouble_of_the_sessions(), "broker": await self._northbound.why_not_reachable()}
         if self._directory is not None:
             checks["mongodb"] = self.trouble_of_the_registry
         return {**checks, **self._commands.checks()}
+
+
+def _membership(
+    connection: MongoConnection | None, settings: Settings, sessions: Sessions, port: int
+) -> Membership | None:
+    """Several agents need a place where they agree; a single one with device files only has its slot for itself."""
+    if connection is None:
+        if settings.agent_slots > 1:
+            raise ConfigurationError("MEDINA_AGENT_SLOTS: agents that share devices need MongoDB; set MONGODB_URI")
+        return None
+    store = MongoSlots(connection, settings.mqtt_client_id, settings.agent_slots)
+    return Membership(store, sessions, port)
 
 
 def _fail(task: "asyncio.Task[Any]") -> NoReturn:
@@ -177,10 +264,11 @@ def _fail(task: "asyncio.Task[Any]") -> NoReturn:
     raise RuntimeError(f"{task.get_coro()} ended without being asked to")
 
 
-def _directory(settings: Settings, profiles: Mapping[str, Profile]) -> Directory | None:
-    if not settings.mongodb_uri:
+def _directory(
+    connection: MongoConnection | None, settings: Settings, profiles: Mapping[str, Profile]
+) -> Directory | None:
+    if connection is None:
         return None
-    connection = MongoConnection(settings.mongodb_uri, settings.database, settings.mongodb_timeout_s)
     place = Place(settings.tenant, settings.service, settings.agent_context)
     return Directory(MongoProvisioning(connection), profiles, place)
 

@@ -25,6 +25,7 @@ AgentError
     │   └── UnknownGroup      not even the apikey is known
     ├── NoSuchCommand         the result of a command that the device does not have
     ├── BrokerRefused         the context broker would not take the entity
+    ├── TooMany               the device sends more than it may
     └── Unexpected            a fault of the agent itself
 
 The text of a `MeasureError` never contains a value of the payload: it names fields, shapes and sizes only, because it
@@ -171,6 +172,12 @@ class BrokerRefused(MeasureError):
     """The context broker refused the entity (4xx, or an entry in `errors` of a 207)."""
 
     reason = "broker-refused"
+
+
+class TooMany(MeasureError):
+    """The device sends more than it may."""
+
+    reason = "too-many"
 
 
 class Unexpected(MeasureError):

@@ -8,48 +8,31 @@ its place in the queue without fragments, so that acknowledgements leave in the 
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from agents.commands.base import Commands
-from agents.conversion import Converted, Converter, Report
-from agents.errors import MeasureError, NotTaken, UnknownDevice, UnknownTopic
-from agents.fragment import Fragment
+from agents.conversion import Converter
+from agents.errors import MeasureError, NotTaken, StoreUnavailable
+from agents.ledger import Entry, Ledger, Page, identity_of_key
 from agents.measure import TopicParts
+from agents.message import Message
 from agents.metrics import Metrics
 from agents.mqtt import Receipt, Southbound
 from agents.northbound import Northbound, Refusal
 from agents.profile import Profile
 from agents.provisioning.directory import Directory
-from agents.rejections import Rejections
-from agents.routing import Router
+from agents.reception import Reception
+from agents.sessions import Sessions
+from agents.storage.mongo_ledger import MongoLedger
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING_BYTES = 64_000_000
-
-
-@dataclass(slots=True)
-class Message:
-    """A message that has been received and is not yet acknowledged: to the MQTT broker, or to an HTTP caller."""
-
-    topic: str
-    payload: bytes
-    received_at: datetime
-    receipt: Receipt | None
-    done: "asyncio.Future[MeasureError | None] | None" = None
-    """Of the HTTP caller: None when all is committed, else what was wrong."""
-    fragments: Sequence[Fragment] = ()
-    reports: Sequence[Report] = ()
-    unknown: UnknownDevice | None = None
-    """The device was unknown at the reception: another agent may have provisioned it a moment ago."""
-    error: MeasureError | None = None
-
-    def take(self, converted: Converted) -> None:
-        """Enter what it has become."""
-        self.fragments, self.reports = converted
+WRITE_DOWN_WITHIN_S = 15.0
+"""How long a batch waits for the ledger. Then it is sent all the same: a crash might store it twice, no more."""
+WRITE_DOWN_AGAIN_S = 0.2
 
 
 class Intake:
@@ -57,23 +40,26 @@ class Intake:
 
     def __init__(
         self,
+        reception: Reception,
         converter: Converter,
-        router: Router,
-        southbound: Southbound,
+        sessions: Sessions,
         northbound: Northbound,
-        rejections: Rejections,
+        ledger: Ledger,
         metrics: Metrics,
         *,
         batch_count: int,
         waiting_count: int,
         commands: Commands,
         directory: Directory | None = None,
+        written: MongoLedger | None = None,
     ) -> None:
+        """`written`: where the ledger is kept; None: in memory only."""
+        self._reception = reception
         self._converter = converter
-        self._router = router
-        self._southbound = southbound
+        self._sessions = sessions
         self._northbound = northbound
-        self._rejections = rejections
+        self._ledger = ledger
+        self._written = written
         self._metrics = metrics
         self._batch_count = batch_count
         self._waiting_count = waiting_count
@@ -83,22 +69,18 @@ class Intake:
         self._waiting_bytes = 0
         self._paused = False
         self._stopping = False
+        self._is_written_down = True
         self._wake = asyncio.Event()
+        self._busy = asyncio.Lock()
+        """Held while a batch is under way."""
         metrics.waiting.set_function(self.__len__)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def receive(self, topic: str, payload: bytes, received_at: datetime, receipt: Receipt) -> None:
-        """Take a message from the MQTT session. Never raises."""
-        message = Message(topic, payload, received_at, receipt)
-        try:
-            message.take(self._converter.convert(topic, payload, received_at))
-        except UnknownDevice as error:
-            self._doubt(message, error)
-        except MeasureError as error:
-            self._reject(message, error)
-        self._enter(message)
+    def receive(self, topic: str, payload: bytes, is_again: bool, receipt: Receipt) -> None:
+        """Take a message from an MQTT session. Never raises."""
+        self._enter(self._reception.from_mqtt(topic, payload, is_again, receipt))
 
     async def submit(
         self,
@@ -106,7 +88,6 @@ class Intake:
         profile: Profile,
         parts: TopicParts,
         payload: bytes,
-        received_at: datetime,
         resource: str = "",
         stated_at: datetime | None = None,
     ) -> None:
@@ -117,55 +98,40 @@ class Intake:
         """
         if self._paused or self._stopping:
             raise NotTaken("too many messages wait for the context broker")
-        message = Message(origin, payload, received_at, None, asyncio.get_running_loop().create_future())
-        try:
-            message.take(await self._converted(profile, parts, payload, received_at, resource, stated_at))
-        except MeasureError as error:
-            self._rejections.add(error, origin, payload, profile, received_at)
-            raise
+        message = await self._reception.from_http(origin, profile, parts, payload, resource, stated_at)
         self._enter(message)
         assert message.done is not None
         if (refused := await message.done) is not None:
             raise refused
-
-    async def _converted(
-        self,
-        profile: Profile,
-        parts: TopicParts,
-        payload: bytes,
-        received_at: datetime,
-        resource: str,
-        stated_at: datetime | None,
-    ) -> Converted:
-        for_us = (profile, parts, payload, received_at, resource, stated_at)
-        try:
-            return self._converter.convert_as(*for_us)
-        except UnknownDevice as error:
-            if self._directory is None or not await self._directory.look_up([error.key]):
-                raise
-        return self._converter.convert_as(*for_us)
-
-    def _doubt(self, message: Message, error: UnknownDevice) -> None:
-        if self._directory is None:
-            self._reject(message, error)
-        else:
-            message.unknown = error
 
     def _enter(self, message: Message) -> None:
         self._waiting.append(message)
         self._waiting_bytes += len(message.payload)
         if len(self._waiting) >= self._waiting_count or self._waiting_bytes >= MAX_WAITING_BYTES:
             self._paused = True
-            self._southbound.pause()
+            self._sessions.pause()
         self._wake.set()
 
-    def await_redelivery(self) -> None:
+    def await_redelivery(self, session: Southbound) -> None:
         """Let go of what waits: the resumed session delivers it again, and twice would only be work."""
-        kept = [message for message in self._waiting if message.receipt is None]
-        self._metrics.dropped.inc(len(self._waiting) - len(kept))
-        self._waiting = deque(kept)
-        self._waiting_bytes = sum(len(message.payload) for message in kept)
-        self._paused = False  # a new connection starts reading
+        gone = [each for each in self._waiting if each.receipt is not None and each.receipt.session is session]
+        if gone:
+            self._metrics.dropped.inc(len(gone))
+            self._reception.put_back(gone)
+            self._waiting = deque(
+                each for each in self._waiting if each.receipt is None or each.receipt.session is not session
+            )
+            self._waiting_bytes = sum(len(message.payload) for message in self._waiting)
+        if self._paused and len(self._waiting) < self._waiting_count:
+            self._paused = False
+            self._sessions.resume()
+
+    async def leave(self, session: Southbound) -> None:
+        """Have nothing of a session under way or waiting any more: its next holder gets what is not acknowledged."""
+        session.pause()
+        self.await_redelivery(session)
+        async with self._busy:
+            session.close()
 
     async def run(self) -> None:
         """Commit and acknowledge until `stop`; then return when the batch under way is done."""
@@ -174,14 +140,15 @@ class Intake:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            await self._pass_on(self._next_batch())
+            async with self._busy:
+                await self._pass_on(self._next_batch())
 
     def stop(self) -> None:
         """Take no further batch. What waits is not acknowledged, so the session, or the caller, keeps it."""
         self._stopping = True
-        self._southbound.pause()
+        self._sessions.pause()
         for message in self._waiting:
-            _tell(message, NotTaken("the agent stops"))
+            message.tell(NotTaken("the agent stops"))
         self._wake.set()
 
     def _next_batch(self) -> list[Message]:
@@ -195,35 +162,57 @@ class Intake:
             batch.append(message)
         if self._paused and len(self._waiting) <= self._waiting_count // 2 and not self._stopping:
             self._paused = False
-            self._southbound.resume()
+            self._sessions.resume()
         return batch
 
     async def _pass_on(self, batch: list[Message]) -> None:
         if doubtful := [message for message in batch if message.unknown is not None]:
-            await self._look_up(doubtful)
+            await self._reception.look_up(doubtful)
+        for message in batch:  # delivered again while the first delivery was still under way
+            if message.is_recalled and self._ledger.is_committed(message.identity):
+                self._reception.pass_over(message)
+        pages = _pages(batch)
+        await self._write_down(pages)
         fragments = [fragment for message in batch for fragment in message.fragments]
         refusals = await self._northbound.commit(fragments) if fragments else []
+        for page in pages.values():
+            self._ledger.settle(page)
         if refusals:
             self._reject_refused(batch, refusals)
         await self._report(batch)
         if self._directory is not None:
             await self._directory.enrol()
-        self._southbound.acknowledge([message.receipt for message in batch if message.receipt is not None])
         for message in batch:
-            if message.done is not None:
-                _tell(message, message.error)
+            if message.receipt is not None:
+                message.receipt.session.acknowledge(message.receipt)
+            elif message.done is not None:
+                message.tell(message.error)
         self._count(batch)
 
-    async def _look_up(self, doubtful: Iterable[Message]) -> None:
-        """Ask the store for devices that were unknown, and convert again."""
-        assert self._directory is not None
-        keys = {message.unknown.key for message in doubtful if message.unknown is not None}
-        await self._directory.look_up(keys)
-        for message in doubtful:
+    async def _write_down(self, pages: dict[str, Page]) -> None:
+        """Write down what is about to be sent. Waits for MongoDB for a while, but only once while it is away."""
+        for session, page in pages.items():
+            self._ledger.intend(page.messages)
+            if self._written is None or not session:
+                continue
+            within_s = WRITE_DOWN_WITHIN_S if self._is_written_down else WRITE_DOWN_AGAIN_S
             try:
-                message.take(self._converter.convert(message.topic, message.payload, message.received_at))
-            except MeasureError as error:
-                self._reject(message, error)
+                async with asyncio.timeout(within_s):
+                    await self._write(self._written, session, page)
+            except TimeoutError:
+                if self._is_written_down:
+                    log.warning("measures are not written down before they are sent", session=session)
+                self._is_written_down = False
+
+    async def _write(self, written: MongoLedger, session: str, page: Page) -> None:
+        while True:
+            try:
+                await written.write(session, page)
+            except StoreUnavailable:
+                await asyncio.sleep(WRITE_DOWN_AGAIN_S)
+            else:
+                self._is_written_down = True
+                return
 
     async def _report(self, batch: Iterable[Message]) -> None:
         """Settle the results of commands."""
@@ -232,38 +221,34 @@ class Intake:
                 try:
                     await self._commands.settle(report)
                 except MeasureError as error:
-                    self._reject(message, error)
+                    self._reception.reject(message, error)
 
     def _reject_refused(self, batch: list[Message], refusals: list[Refusal]) -> None:
         errors = {id(fragment): error for fragment, error in refusals}
         for message in batch:
             mine = (errors[id(fragment)] for fragment in message.fragments if id(fragment) in errors)
             if (error := next(mine, None)) is not None:
-                self._reject(message, error)
+                self._reception.reject(message, error)
 
-    def _reject(self, message: Message, error: MeasureError) -> None:
-        message.error = error
-        profile = self._profile(message.topic) if message.done is None else None
-        self._rejections.add(error, message.topic, message.payload, profile, message.received_at)
-
-    def _profile(self, topic: str) -> Profile | None:
-        try:
-            return self._router.route(topic).profile
-        except UnknownTopic:
-            return None
-
-    def _count(self, batch: list[Message]) -> None:
+    def _count(self, batch: Sequence[Message]) -> None:
         self._metrics.messages.inc(len(batch))
         for verdict, count in self._converter.clocks.items():
             self._metrics.clocks.labels(verdict).inc(count)
         self._converter.clocks.clear()
+        if self._reception.on_outcome is not None:
+            for message in batch:
+                self._reception.on_outcome(message)
 
 
-def _tell(message: Message, outcome: "MeasureError | NotTaken | None") -> None:
-    """Answer the HTTP caller who waits for the message, if there still is one."""
-    if message.done is None or message.done.done():
-        return
-    if isinstance(outcome, NotTaken):
-        message.done.set_exception(outcome)
-    else:
-        message.done.set_result(outcome)
+def _pages(batch: Iterable[Message]) -> dict[str, Page]:
+    """What a batch holds, by session; that of HTTP callers, under "", is not delivered again."""
+    pages: dict[str, tuple[list[Entry], list[bytes]]] = {}
+    for message in batch:
+        if not message.fragments:
+            continue
+        session = "" if message.receipt is None else message.receipt.session.client_id
+        messages, keys = pages.setdefault(session, ([], []))
+        if message.identity:
+            messages.append(Entry(message.identity, message.stamp_ms))
+        keys.extend(map(identity_of_key, message.keys))
+    return {session: Page(*page) for session, page in pages.items()}

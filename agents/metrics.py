@@ -14,10 +14,13 @@ class Metrics:
         self.clocks = self._counter("measures", "Measures by what became of the device's time", "clock")
         self.retries = self._counter("retries", "Requests to the context broker that had to be repeated", "reason")
         self.connections = self._counter("mqtt_connections", "Connections made to the MQTT broker")
+        self.duplicates = self._counter("duplicates", "Messages delivered again that are stored already")
         self.dropped = self._counter("redelivery_awaited", "Waiting messages left to be delivered again by the session")
         self.commands = self._counter("commands", "What happened to commands: taken, sent, answered, …", "event")
         self.waiting = Gauge("medina_agent_waiting", "Messages that wait to be sent on", registry=self.registry)
-        self.connected = Gauge("medina_agent_mqtt_connected", "1 while connected", registry=self.registry)
+        self.connected = Gauge(
+            "medina_agent_mqtt_connected", "Connections to the MQTT broker: one for each slot", registry=self.registry
+        )
         self.batch = Histogram(
             "medina_agent_batch_entities",
             "Entity fragments in a batch",

@@ -1,7 +1,8 @@
-"""The way in: an MQTT 3.1.1 session that outlives the agent, read on the event loop.
+"""The way in: an MQTT session that outlives the agent, read on the event loop.
 
-The session (clean session off, one client id for good) keeps at the MQTT broker what has not been acknowledged, through
-restarts of the agent. A message is acknowledged by `Southbound.acknowledge` only, in the order of arrival.
+The session (clean session off, or no expiry with MQTT 5; one client id for good) keeps at the MQTT broker what has not
+been acknowledged, through restarts of the agent. A message is acknowledged by `Southbound.acknowledge` only, in the
+order of arrival.
 
 paho-mqtt runs without a thread of its own here: the loop calls its `loop_read` when the socket is readable, for as many
 messages as are there, and its `loop_write` once for all acknowledgements of a batch. That takes a third of the CPU time
@@ -10,19 +11,19 @@ of the threaded client and no hand-over between threads.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agents.metrics import Metrics
+from agents.mqtt_link import Link
 from agents.retry import delay_s
 
 log = structlog.get_logger(__name__)
@@ -32,52 +33,40 @@ CONNECT_TIMEOUT_S = 3
 HOUSEKEEPING_S = 1.0
 READS_AT_ONCE = 100
 """Packets read before the loop sees to other things."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the MQTT broker is, and who the agent is there."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-
-    @classmethod
-    def of(cls, url: str) -> "Address":
-        """Read `mqtt://[user:password@]host[:port]`."""
-        parts = urlsplit(url)
-        user, password = (unquote(part) if part is not None else None for part in (parts.username, parts.password))
-        return cls(parts.hostname or "127.0.0.1", parts.port or 1883, user, password)
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+FOR_EVER_S = 0xFFFFFFFF
+"""Session Expiry Interval of a session that does not expire (MQTT 5, 3.1.2.11.2)."""
 
 
 class Receipt(NamedTuple):
     """What it takes to acknowledge a message: valid on the connection it came by only."""
 
+    session: "Southbound"
     connection: int
     packet_id: int
     qos: int
 
 
-OnMessage = Callable[[str, bytes, datetime, Receipt], None]
+OnMessage = Callable[[str, bytes, bool, Receipt], None]
+"""Topic, payload, whether it has been delivered before (perhaps), receipt."""
+OnResumed = Callable[["Southbound"], None]
 
 
 class Southbound:
     """The session at the MQTT broker: connects, reconnects endlessly, subscribes, receives, acknowledges."""
 
-    def __init__(self, url: str, client_id: str, filters: Iterable[str], metrics: Metrics) -> None:
-        self.address = Address.of(url)
+    def __init__(self, link: Link, client_id: str, filters: Iterable[str], metrics: Metrics, slot: int = 0) -> None:
+        self.client_id = client_id
+        self.slot = slot
+        """Which share of the devices this session is for; see `agents.slots`."""
+        self._link = link
         self.trouble: str | None = "not connected yet"
         """Why there is no connection; None while there is."""
         self.connection = 0
         """Number of the present connection; receipts of earlier ones are void."""
-        self._filters = [(topic_filter, 1) for topic_filter in filters]
+        self._filters = tuple(filters)
         self._metrics = metrics
         self._on_message: OnMessage = lambda *_: None
-        self._on_resumed: Callable[[], None] = lambda: None
+        self._on_resumed: OnResumed = lambda _: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._descriptor: int | None = None
         """Of the socket that the loop watches."""
@@ -95,13 +84,16 @@ class Southbound:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            clean_session=False,
+            clean_session=None if self._is_mqtt_5 else False,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._is_mqtt_5 else MQTTProtocolVersion.MQTTv311,
             manual_ack=True,
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
-        if self.address.user is not None:
-            client.username_pw_set(self.address.user, self.address.password)
+        if self._link.address.user is not None:
+            client.username_pw_set(self._link.address.user, self._link.address.password)
+        if self._link.tls is not None:
+            client.tls_set_context(self._link.tls)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._received
@@ -109,11 +101,17 @@ class Southbound:
         client.on_socket_register_write = self._write_wanted
         return client
 
-    async def run(self, on_message: OnMessage, on_resumed: Callable[[], None]) -> None:
+    @property
+    def _is_mqtt_5(self) -> bool:
+        return self._link.version == "5"
+
+    async def run(
+        self, on_message: OnMessage, on_resumed: OnResumed, may_connect: Callable[[], Awaitable[None]]
+    ) -> None:
         """Stay connected until cancelled or closed.
 
-        `on_message` gets each message: topic, payload, time of reception, receipt. `on_resumed` is called when a
-        connection has resumed the session, before its first message: everything unacknowledged comes again.
+        `on_message` gets each message. `on_resumed` is called when a connection has resumed the session, before its
+        first message: everything unacknowledged comes again. `may_connect` is waited for before each attempt.
         """
         self._on_message, self._on_resumed = on_message, on_resumed
         self._loop = asyncio.get_running_loop()
@@ -121,6 +119,7 @@ class Southbound:
         while not self._closed:
             self._lost.clear()
             self._settled.clear()
+            await may_connect()
             if await self._connect():
                 attempt = 0
                 await self._housekeep()
@@ -131,7 +130,7 @@ class Southbound:
         """Make a connection and wait until it is accepted; False when it is not."""
         try:
             # Resolving and connecting block: in a thread. It touches nothing of the loop, see _write_wanted.
-            await asyncio.to_thread(self._client.connect, self.address.host, self.address.port, KEEPALIVE_S)
+            await asyncio.to_thread(self._open)
         except (OSError, ValueError) as error:
             self._tell_trouble(f"{type(error).__name__}: {error}")
             return False
@@ -143,6 +142,16 @@ class Southbound:
             self._detach()  # the next connect closes the socket
             return False
         return self.trouble is None
+
+    def _open(self) -> None:
+        address = self._link.address
+        if not self._is_mqtt_5:
+            self._client.connect(address.host, address.port, KEEPALIVE_S)
+            return
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
+        properties.SessionExpiryInterval = FOR_EVER_S
+        properties.ReceiveMaximum = self._link.receive_maximum
+        self._client.connect(address.host, address.port, KEEPALIVE_S, clean_start=False, properties=properties)
 
     def _attach(self) -> None:
         connected = self._client.socket()
@@ -172,23 +181,35 @@ class Southbound:
         """Read what is there: paho takes one packet at a call."""
         for _ in range(READS_AT_ONCE):
             before = self._read_count
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self._read_count == before:
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return
+            if self._read_count == before and not self._has_decrypted():
+                return
+        if self._has_decrypted() and self._loop is not None:  # the socket will not be readable for it
+            self._loop.call_soon(self._readable_still)
+
+    def _readable_still(self) -> None:
+        if self._descriptor is not None and not self._paused:
+            self._readable()
+
+    def _has_decrypted(self) -> bool:
+        """Whether the TLS layer holds bytes that have been read from the socket."""
+        connected = self._client.socket() if self._link.tls is not None else None
+        return connected is not None and bool(getattr(connected, "pending", int)())
 
     def _received(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self._read_count += 1
-        receipt = Receipt(self.connection, message.mid, message.qos)
+        receipt = Receipt(self, self.connection, message.mid, message.qos)
         try:
             topic = message.topic
         except UnicodeDecodeError:  # raised by paho when the bytes of the topic are looked at as text
             topic = "\ufffd"
-        self._on_message(topic, bytes(message.payload), datetime.now(UTC), receipt)
+        self._on_message(topic, bytes(message.payload), message.dup, receipt)
 
-    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
-        """Acknowledge messages, in the order they came; those of an earlier connection are left: they come again."""
-        for receipt in receipts:
-            if receipt.connection == self.connection and receipt.qos > 0 and self._descriptor is not None:
-                self._client.ack(receipt.packet_id, receipt.qos)
+    def acknowledge(self, receipt: Receipt) -> None:
+        """Acknowledge a message, in the order they came; one of an earlier connection is left: it comes again."""
+        if receipt.connection == self.connection and receipt.qos > 0 and self._descriptor is not None:
+            self._client.ack(receipt.packet_id, receipt.qos)
 
     def pause(self) -> None:
         """Read no more; the MQTT broker holds back what is to come."""
@@ -204,6 +225,8 @@ class Southbound:
 
     def close(self) -> None:
         """Send what is left to send and say goodbye; the session stays at the MQTT broker."""
+        if self.trouble is None:
+            self._metrics.connected.dec()
         self.trouble = "stopped"
         # Not left to a cancellation: up to Python 3.11 wait_for() swallows one that comes together with its result.
         self._closed = True
@@ -222,28 +245,35 @@ class Southbound:
         self.trouble = None
         self._settled.set()
         self._metrics.connections.inc()
-        self._metrics.connected.set(1)
-        log.info("connected to the MQTT broker", address=str(self.address), resumed=flags.session_present)
+        self._metrics.connected.inc()
+        log.info("connected to the MQTT broker", address=str(self._link.address), resumed=flags.session_present)
         if flags.session_present:
-            self._on_resumed()
+            self._on_resumed(self)
         # A resumed session still has its subscriptions; subscribing again would bring retained messages again. The
         # first connection of a process subscribes in any case, because the profiles may have changed.
         if self._filters and not (flags.session_present and self._subscribed):
-            client.subscribe(self._filters)
+            client.subscribe(self._wanted())
             self._subscribed = True
+
+    def _wanted(self) -> list[Any]:
+        """What to subscribe to; with MQTT 5, retained messages come only with a subscription that is new."""
+        if not self._is_mqtt_5:
+            return [(topic_filter, 1) for topic_filter in self._filters]
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
+        return [(topic_filter, options) for topic_filter in self._filters]
 
     def _disconnected(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self._metrics.connected.set(0)
         if self.trouble is None:
+            self._metrics.connected.dec()
             self._tell_trouble(f"connection lost: {reason}")
         self._settled.set()
         self._lost.set()
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble != self.trouble:
-            log.warning("no connection to the MQTT broker", address=str(self.address), why=trouble)
+            log.warning("no connection to the MQTT broker", address=str(self._link.address), why=trouble)
         self.trouble = trouble
 
     def _socket_closing(self, client: Client, userdata: Any, closing: Any) -> None:

@@ -1,7 +1,8 @@
 """The way to the context broker: batch upserts, repeated until every entity is either committed or refused.
 
 Source: ETSI GS CIM 009, clause 5.6.8 and 6.15 (`POST /entityOperations/upsert?options=update`), so any NGSI-LD broker
-will do. What an answer means:
+will do. `Prefer: keep-newer` asks for what Medina's broker can do: not to overwrite a value by one observed earlier.
+What an answer means:
 
     2xx                          committed
     207                          committed but for the entities in `errors`, which are refused
@@ -185,7 +186,7 @@ def _batches(fragments: Sequence[Fragment], count: int) -> Iterator[list[Fragmen
 
 
 def _headers(target: Target) -> dict[str, str]:
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Prefer": "keep-newer"}
     if target.context:
         headers["Link"] = f'<{target.context}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
     if target.tenant:

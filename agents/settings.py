@@ -9,19 +9,19 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.errors import ConfigurationError
+from agents.mqtt_link import PORTS, Address, Link, Version, tls_context
 from agents.pseudonyms import KEY_BYTES
-
-_MQTT_PORT = 1883
+from agents.slots import MAX_COUNT
 
 
 def _mqtt_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        complete = parts.scheme == "mqtt" and parts.hostname and (parts.port or True)
+        complete = parts.scheme in PORTS and parts.hostname and (parts.port or True)
     except ValueError:
         complete = False
     if not complete:
-        raise ValueError("write it as mqtt://[user:password@]host[:port]")
+        raise ValueError("write it as mqtt://[user:password@]host[:port], or mqtts://… with TLS")
     return url
 
 
@@ -37,10 +37,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MEDINA_", extra="ignore", populate_by_name=True)
 
     mqtt_url: Annotated[str, AfterValidator(_mqtt_url)] = Field(
-        default=f"mqtt://127.0.0.1:{_MQTT_PORT}", validation_alias="MQTT_URL"
+        default=f"mqtt://127.0.0.1:{PORTS['mqtt']}", validation_alias="MQTT_URL"
     )
     mqtt_client_id: str = Field(default="medina-agent", min_length=1, max_length=65535)
     """The name of the session at the MQTT broker: must stay the same, and no other client may have it."""
+    mqtt_version: Version = "3.1.1"
+    mqtt_receive_maximum: int = Field(default=1000, ge=1, le=65535)
+    """Unacknowledged messages the MQTT broker may send, with MQTT 5; otherwise its own setting counts."""
+    mqtt_ca_file: Path | None = None
+    """Authorities of the MQTT broker's certificate, for mqtts:// (without: those of the system)."""
+    mqtt_cert_file: Path | None = None
+    mqtt_key_file: Path | None = None
+    agent_slots: int = Field(default=1, ge=1, le=MAX_COUNT)
+    """Into how many sessions the devices are divided: at least as many as there are agents; the same in all of them."""
+    device_rate: float = Field(default=100.0, ge=0)
+    """Messages a device may send each second, on the average; 0: any number. What is more is dropped, and counted."""
+    device_burst_count: int = Field(default=6000, ge=1)
+    """Messages a device may send at once, as after an outage."""
     mongodb_uri: str = Field(default="mongodb://127.0.0.1:27017", validation_alias="MONGODB_URI")
     """Where provisioned groups and devices are kept; empty: nowhere, the device files are all there is."""
     database: str = Field(default="medina", pattern=r"^[a-z][a-z0-9]{0,20}$")
@@ -60,6 +73,9 @@ class Settings(BaseSettings):
     """Device files, separated like PATH."""
     pseudonym_key: str = Field(default="", repr=False)
     pseudonym_key_file: Path | None = None
+    uhppoted_key: str = Field(default="", repr=False)
+    """The gateways' `mqtt.security.HMAC.key`; empty: messages need not be signed."""
+    uhppoted_key_file: Path | None = None
     host: str = "127.0.0.1"
     agent_port: int = Field(default=4041, ge=0, le=65535)
     """Port of the provisioning API and of /health /ready /metrics /rejected; 0: any free one."""
@@ -84,17 +100,33 @@ class Settings(BaseSettings):
         """The device files."""
         return [Path(name) for name in self.devices.split(os.pathsep) if name]
 
+    def link(self) -> Link:
+        """Return how the MQTT broker is reached; `ConfigurationError` when a certificate cannot be used."""
+        address = Address.of(self.mqtt_url)
+        tls = tls_context(self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file) if address.is_encrypted else None
+        return Link(address, self.mqtt_version, self.mqtt_receive_maximum, tls)
+
     def key(self) -> bytes:
         """Return the pseudonym key, empty when none is set; `ConfigurationError` when it cannot be used."""
-        key = self.pseudonym_key.encode()
-        if not key and self.pseudonym_key_file is not None:
-            try:
-                key = self.pseudonym_key_file.read_bytes().strip()
-            except OSError as error:
-                raise ConfigurationError(f"MEDINA_PSEUDONYM_KEY_FILE: {error}") from error
+        key = _secret(self.pseudonym_key, self.pseudonym_key_file, "MEDINA_PSEUDONYM_KEY_FILE")
         if 0 < len(key) < KEY_BYTES:
             raise ConfigurationError(f"The pseudonym key is shorter than {KEY_BYTES} bytes")
         return key
+
+
+    def keys(self) -> dict[str, bytes]:
+        """Return the keys that devices sign their messages with, by the names profiles have for them."""
+        key = _secret(self.uhppoted_key, self.uhppoted_key_file, "MEDINA_UHPPOTED_KEY_FILE")
+        return {"uhppoted": key} if key else {}
+
+
+def _secret(given: str, file: Path | None, variable: str) -> bytes:
+    if given or file is None:
+        return given.encode()
+    try:
+        return file.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{variable}: {error}") from error
 
 
 def read_settings() -> Settings:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import orjson
 from starlette.applications import Starlette
@@ -77,9 +76,7 @@ class South:
         origin = f"{path} {asked.parts['apikey']} {asked.parts['device']}"
         try:
             async with asyncio.timeout(self._answer_within_s):
-                await self._intake.submit(
-                    origin, profile, asked.parts, asked.payload, datetime.now(UTC), asked.resource, asked.stated_at
-                )
+                await self._intake.submit(origin, profile, asked.parts, asked.payload, asked.resource, asked.stated_at)
         except Empty:
             return  # the agents take it and do nothing
         except NotTaken as error:

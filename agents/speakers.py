@@ -1,0 +1,148 @@
+"""Who speaks: for each device, how often, what last, and whether it says more than it may.
+
+Found by topic in one look, because every message passes here. A device without a topic of its own (a gateway's) is
+known by the topic.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+
+from agents.errors import UnknownTopic
+from agents.routing import Router
+from agents.slots import device_key, slot_of
+
+MAX_COUNT = 100_000
+"""Devices and topics remembered; when there are more, all are forgotten."""
+_SMOOTHING = 0.2
+
+
+class Allowance:
+    """How much one device may say: `rate` messages a second on the average, `burst` at once. No rate: anything."""
+
+    __slots__ = ("_burst", "_per_ms", "is_limited", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self._per_ms = rate / 1000
+        self._burst = max(burst, 1.0)
+        self.is_limited = rate > 0
+
+    def take(self, speaker: "Speaker", now_ms: int) -> bool:
+        """Whether the message of now is within it; then it counts (a token bucket)."""
+        tokens = min(self._burst, speaker.tokens + (now_ms - speaker.filled_ms) * self._per_ms)
+        speaker.filled_ms = now_ms
+        if tokens < 1:
+            speaker.tokens = tokens
+            return False
+        speaker.tokens = tokens - 1
+        return True
+
+
+class Speaker:
+    """One device as it is heard. Times in milliseconds since 1970."""
+
+    __slots__ = (
+        "count",
+        "dropped_count",
+        "error",
+        "error_at_ms",
+        "error_count",
+        "filled_ms",
+        "heard_ms",
+        "interval_ms",
+        "key",
+        "parts",
+        "payload",
+        "slot",
+        "stamp_ms",
+        "tokens",
+        "topic",
+    )
+
+    def __init__(self, key: str, topic: str, parts: Mapping[str, str], slot: int, floor_ms: int) -> None:
+        self.key, self.topic, self.parts, self.slot = key, topic, parts, slot
+        self.stamp_ms = floor_ms
+        self.tokens = float("inf")
+        self.filled_ms = self.heard_ms = self.error_at_ms = 0
+        self.interval_ms = 0.0
+        self.count = self.error_count = self.dropped_count = 0
+        self.error: tuple[str, str] | None = None
+        """Reason and detail of the last rejection."""
+        self.payload = b""
+
+    def stamp(self, now_ms: int) -> int:
+        """Return the stamp of a message of now: later than that of any before it."""
+        stamp = self.stamp_ms + 1
+        self.stamp_ms = stamp = max(now_ms, stamp)
+        return stamp
+
+    def heard(self, topic: str, payload: bytes, now_ms: int) -> None:
+        """Note a message."""
+        self.count += 1
+        if self.heard_ms:
+            passed_ms = now_ms - self.heard_ms
+            self.interval_ms += _SMOOTHING * (passed_ms - self.interval_ms) if self.interval_ms else passed_ms
+        self.heard_ms, self.topic, self.payload = now_ms, topic, payload
+
+    def failed(self, reason: str, detail: str, now_ms: int) -> None:
+        """Note a rejection."""
+        self.error_count += 1
+        self.error, self.error_at_ms = (reason, detail), now_ms
+
+
+class Speakers:
+    """All who have been heard."""
+
+    def __init__(self, router: Router, slot_count: int) -> None:
+        self._router = router
+        self._slot_count = slot_count
+        self._by_topic: dict[str, Speaker] = {}
+        self._by_key: dict[str, Speaker] = {}
+        self.floor_ms = 0
+        """No stamp is earlier."""
+
+    def __iter__(self) -> Iterator[Speaker]:
+        return iter(list(self._by_key.values()))
+
+    def raise_floor(self, floor_ms: int) -> None:
+        """From now on no stamp is earlier: agents before this one have given such, by clocks that may be ahead."""
+        self.floor_ms = max(self.floor_ms, floor_ms)
+        for speaker in self._by_key.values():
+            speaker.stamp_ms = max(speaker.stamp_ms, floor_ms)
+
+    def of(self, topic: str) -> Speaker:
+        """Return who speaks on a topic."""
+        speaker = self._by_topic.get(topic)
+        return self._found(topic) if speaker is None else speaker
+
+    def named(self, key: str, topic: str, parts: Mapping[str, str]) -> Speaker:
+        """Return the speaker of a device that is known by other means than a topic."""
+        speaker = self._by_key.get(key)
+        if speaker is None:
+            if len(self._by_key) >= MAX_COUNT:
+                self._forget()
+            speaker = Speaker(key, topic, parts, slot_of(key, self._slot_count), self.floor_ms)
+            self._by_key[key] = speaker
+        return speaker
+
+    def _found(self, topic: str) -> Speaker:
+        try:
+            parts: Mapping[str, str] = self._router.route(topic).parts
+        except UnknownTopic:
+            parts = {}
+        speaker = self.named(device_key(topic, parts), topic, parts)
+        if len(self._by_topic) >= MAX_COUNT:
+            self._by_topic.clear()
+        self._by_topic[topic] = speaker
+        return speaker
+
+    def _forget(self) -> None:
+        newest = max((speaker.stamp_ms for speaker in self._by_key.values()), default=0)
+        self.floor_ms = max(self.floor_ms, newest)
+        self._by_key.clear()
+        self._by_topic.clear()
+
+
+def now_ms() -> int:
+    """The time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
