@@ -1,10 +1,24 @@
-"""The command `medina agent`."""
+"""The commands `medina agent`, `medina agent try` and `medina agent profiles`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+if TYPE_CHECKING:
+    from agents.trial import Question
 
-def agent() -> None:
-    """Take in the measures of devices over MQTT and write them to the context broker."""
+agent = typer.Typer(invoke_without_command=True, no_args_is_help=False, pretty_exceptions_enable=False)
+
+
+@agent.callback()
+def run(context: typer.Context) -> None:
+    """Take in the measures of devices over MQTT and HTTP and write them to the context broker."""
+    if context.invoked_subcommand is None:
+        _serve()
+
+
+def _serve() -> None:
     import gc
 
     import uvloop
@@ -18,13 +32,78 @@ def agent() -> None:
     try:
         made = Agent(read_settings())
     except ConfigurationError as error:
-        typer.echo(f"medina agent: {error}", err=True)
-        raise typer.Exit(2) from None
+        _refuse(error)
     # Measures make many objects and hardly a cycle: the collector's usual rhythm would only cost time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     uvloop.run(run_until_signalled(made))
 
 
+@agent.command("try")
+def try_profile(
+    profile: Annotated[str, typer.Argument(help="Name of a profile, or a profile file.")],
+    payload: Annotated[str, typer.Argument(help="The payload; @FILE: what is in the file, -: what comes in.")],
+    topic: Annotated[str, typer.Option(help="Topic it comes by.")] = "",
+    route: Annotated[str, typer.Option(help="HTTP path it comes by.")] = "",
+    device: Annotated[str, typer.Option(help="Id of the device, where no topic or route tells it.")] = "",
+    entity_type: Annotated[str, typer.Option("--type", help="Type of the entity of a device that is made up.")] = "",
+    devices: Annotated[Path | None, typer.Option(help="Device file with the devices there are.")] = None,
+    settings: Annotated[list[str], typer.Option("--set", help="NAME=VALUE: a setting of the made-up device.")] = [],  # noqa: B006 - typer reads the default
+    at: Annotated[str, typer.Option(help="Time of reception, ISO 8601; default: now.")] = "",
+) -> None:
+    """Show what a message becomes, or where and why it fails: exit code 0 or 1. Needs no server, stores nothing."""
+    from rich.console import Console
+
+    from agents.errors import ConfigurationError
+    from agents.trial import attempt
+    from agents.trial_question import Asked, pseudonyms, question_of
+    from agents.trial_report import show_trial
+
+    try:
+        asked = Asked(profile, _payload(payload), topic or route, device, entity_type, devices, tuple(settings), at)
+        question: Question = question_of(asked)
+        trial = attempt(question, pseudonyms())
+    except ConfigurationError as error:
+        _refuse(error)
+    show_trial(Console(), trial)
+    raise typer.Exit(0 if trial.problem is None else 1)
+
+
+@agent.command()
+def profiles(
+    devices: Annotated[Path | None, typer.Option(help="Device file that names a folder of further profiles.")] = None,
+) -> None:
+    """List the profiles there are, and the topics and routes they read."""
+    from rich.console import Console
+
+    from agents.errors import ConfigurationError
+    from agents.trial_question import known_profiles
+    from agents.trial_report import show_profiles
+
+    try:
+        show_profiles(Console(), known_profiles(devices))
+    except ConfigurationError as error:
+        _refuse(error)
+
+
+def _payload(given: str) -> bytes:
+    """What is given, what is in the file it names, or what comes in."""
+    from agents.errors import ConfigurationError
+
+    if given == "-":
+        return typer.get_binary_stream("stdin").read()
+    if not given.startswith("@"):
+        return given.encode("utf-8", "surrogateescape")
+    try:
+        return Path(given[1:]).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{given[1:]}: {error.strerror}") from error
+
+
+def _refuse(error: Exception) -> NoReturn:
+    typer.echo(f"medina agent: {error}", err=True)
+    raise typer.Exit(2) from None
+
+
 if __name__ == "__main__":
-    typer.run(agent)
+    agent()

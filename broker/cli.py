@@ -112,7 +112,11 @@ def _add_commands_of_other_packages(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] == "--help":
         wanted = list(entries)
     for name in wanted:
-        app.command(name)(entries[name].load())
+        loaded = entries[name].load()
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=name)
+        else:
+            app.command(name)(loaded)
 
 
 def _read_secret_files() -> None:
