@@ -76,7 +76,7 @@ class Agent:
         self.speakers = Speakers(router, settings.agent_slots)
         self._sessions = Sessions(self._maker(settings, router), settings.agent_slots)
         self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
-        converter = Converter(router, self._registry, committed=self._ledger)
+        converter = Converter(router, self._registry, settings.keys(), committed=self._ledger)
         self._reception = Reception(
             converter,
             router,
@@ -102,7 +102,7 @@ class Agent:
             written=self._written,
         )
         self._south = South(
-            self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s
+            self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s, router
         )
         self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
         self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")

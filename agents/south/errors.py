@@ -74,6 +74,8 @@ class Refused(ContractError):
 
 _ANSWERS: Final = {
     "not-json": ("BAD_PAYLOAD", 400),
+    "not-cbor": ("BAD_PAYLOAD", 400),
+    "not-multipart": ("BAD_PAYLOAD", 400),
     "not-ultralight": ("PARSE_ERROR", 400),
     "too-large": ("PAYLOAD_TOO_LARGE", 413),
     "unknown-device": ("DEVICE_NOT_FOUND", 404),

@@ -6,7 +6,6 @@ Source: telefonicaid/iotagent-json and iotagent-ul, docs/usermanual.md, "HTTP bi
         [ "&t=" time ] [ "&getCmd=1" ] [ "&d=" payload ]
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -15,21 +14,17 @@ import orjson
 from starlette.requests import Request
 
 from agents.conversion import MAX_PAYLOAD_BYTES
-from agents.errors import TooLarge
 from agents.provisioning.directory import Directory
 from agents.provisioning.specs import JSON_PROFILE, ROUTES, ULTRALIGHT_PROFILE
+from agents.south.body import read_body
 from agents.south.errors import (
     BadTimestamp,
-    BodyTimeout,
     GroupOfRouteNotFound,
     MandatoryParamsNotFound,
     NoSuchRoute,
-    Refused,
     UnsupportedType,
 )
 from agents.south.soap import as_json
-
-BODY_WITHIN_S = 30
 
 _TEXT, _BYTES, _SOAP = "text/plain", "application/octet-stream", "application/soap+xml"
 _JSON_TYPES = "application/json, text/plain, application/octet-stream, application/soap+xml"
@@ -69,7 +64,7 @@ async def read(request: Request, directory: Directory | None) -> Asked:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST":
         _require_type(profile, content_type)
-        payload: bytes | None = await _body(request)
+        payload: bytes | None = await read_body(request, MAX_PAYLOAD_BYTES)
         if profile == JSON_PROFILE and route.attribute is not None:
             payload = _as_json(payload or b"", content_type)
     else:
@@ -138,19 +133,6 @@ def _require_type(profile: str, content_type: str) -> None:
             raise UnsupportedType(f"The request content didn't have the expected type [{_TEXT} ]")
     elif not content_type.endswith("json") and content_type not in (_TEXT, _BYTES, _SOAP):
         raise UnsupportedType(f"The request content didn't have the expected type [{_JSON_TYPES} ]")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_PAYLOAD_BYTES:
-                    raise Refused(TooLarge(f"more than {MAX_PAYLOAD_BYTES} bytes"))
-    except TimeoutError:
-        raise BodyTimeout(f"The body did not come within {BODY_WITHIN_S} s") from None
-    return bytes(body)
 
 
 def _as_json(payload: bytes, content_type: str) -> bytes:

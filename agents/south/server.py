@@ -16,8 +16,10 @@ from agents.intake import Intake
 from agents.profile import Profile
 from agents.provisioning.directory import Directory
 from agents.registry import Registry
+from agents.routing import Router
 from agents.south.errors import Refused, Unavailable
 from agents.south.requests import Asked, read
+from agents.south.vendors import read_vendor
 
 PROCESSING_TIME = "X-Processing-Time"
 RETRY_AFTER_S = 1
@@ -34,7 +36,9 @@ class South:
         profiles: Mapping[str, Profile],
         directory: Directory | None,
         answer_within_s: float,
+        router: Router,
     ) -> None:
+        self._router = router
         self._intake = intake
         self._registry = registry
         self._commands = commands
@@ -61,7 +65,11 @@ class South:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            asked = await read(request, self._directory)
+            vendors = self._router.at_path(request.url.path) if request.method == "POST" else None
+            if vendors is not None:
+                asked = await read_vendor(request, vendors)
+            else:
+                asked = await read(request, self._directory)
             if asked.payload is not None:
                 await self._take(asked, request.url.path)
             commands = await self._waiting_commands(asked) if asked.wants_commands else ()
@@ -73,7 +81,7 @@ class South:
         """Return when the measure is committed, or when there is nothing in it to commit."""
         assert asked.payload is not None
         profile = self._profiles[asked.profile]
-        origin = f"{path} {asked.parts['apikey']} {asked.parts['device']}"
+        origin = f"{path} {asked.parts.get('apikey', '')} {asked.parts.get('device', '')}".rstrip()
         try:
             async with asyncio.timeout(self._answer_within_s):
                 await self._intake.submit(origin, profile, asked.parts, asked.payload, asked.resource, asked.stated_at)
