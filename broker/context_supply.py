@@ -1,7 +1,7 @@
 """Brings @contexts to hand from the store or the web, keeps them fresh, and counts their use (clause 5.13).
 
 The store is shared by all processes. What one of them has fetched, all have; what one has deleted or loaded anew, the
-others are told of at once, and notice within `_CHECK_EVERY_S` if they could not be told.
+others notice within `_TEND_EVERY_S`, by the version of the store; they look again every `_CHECK_EVERY_S` in any case.
 """
 
 import asyncio
@@ -29,7 +29,6 @@ from ngsi.names import show
 
 _TEND_EVERY_S = 1.0
 _CHECK_EVERY_S = 5.0
-_FOLLOW_AGAIN_S = 1.0
 _REFRESH_AGAIN_S = 60.0
 _REFRESHES_COUNT = 8
 _DOCUMENTS_MAX = 100
@@ -114,11 +113,11 @@ class ContextSupply:
     @asynccontextmanager
     async def tended(self) -> AsyncIterator[None]:
         """Tends the @contexts until the block ends."""
-        tasks = [asyncio.create_task(self._tend()), asyncio.create_task(self._follow())]
+        tending = asyncio.create_task(self._tend())
         try:
             yield
         finally:
-            await end(tasks)
+            await end([tending])
             await self._close()
 
     async def write_hits(self) -> None:
@@ -146,37 +145,19 @@ class ContextSupply:
 
     async def _tend(self) -> None:
         """Counts, notices what other processes changed, and refreshes what is used and expired; for ever."""
-        check_at_s = monotonic() + _CHECK_EVERY_S
+        check_at_s, seen = monotonic() + _CHECK_EVERY_S, 0
         while True:
             await asyncio.sleep(_TEND_EVERY_S)
             try:
                 await self.write_hits()
-                if monotonic() >= check_at_s:
+                version = await self._store.version()
+                if version != seen or monotonic() >= check_at_s:
                     check_at_s = monotonic() + _CHECK_EVERY_S
                     await self.check()
+                    seen = version
             except StorageUnavailable as exc:
                 log.warning("contexts not tended", reason=exc.detail)
             self.refresh()
-
-    async def _follow(self) -> None:
-        """Takes over what other processes change, as it happens; for ever."""
-        while True:
-            try:
-                async for context_id in self._store.changes():
-                    await self._notice(context_id)
-            except StorageUnavailable as exc:
-                log.info("contexts not followed", reason=exc.detail)
-            await asyncio.sleep(_FOLLOW_AGAIN_S)
-
-    async def _notice(self, context_id: str) -> None:
-        held = [reference for reference, document in self._contexts.documents() if document.id == context_id]
-        if held:
-            record = await self._store.get(context_id)
-            for reference in held:
-                if record is None:
-                    self._contexts.drop(reference)
-                else:
-                    self._contexts.hold(reference, _document(record))
 
     async def check(self) -> None:
         """Drops what was deleted from the store, and takes over what was loaded anew."""

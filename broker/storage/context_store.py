@@ -1,7 +1,7 @@
 """What the broker asks of the storage of @contexts (clause 5.13): one store for all tenants and processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,8 +70,8 @@ class ContextStore(ABC):
         """Id → time of expiry (None: none) of those of the ids that are stored: it tells whether a copy is current."""
 
     @abstractmethod
-    def changes(self) -> AsyncIterator[str]:
-        """The ids of @contexts that are deleted or get another text or expiry, by whomever, from now on, for ever."""
+    async def version(self) -> int:
+        """A number that grows when any process deletes an @context or stores one anew; cheap to ask."""
 
     @abstractmethod
     async def forget_tenant(self, tenant: str) -> None:

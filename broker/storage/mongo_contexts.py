@@ -2,9 +2,11 @@
 
 {_id: id, kind: "Hosted" | "Cached" | "ImplicitlyCreated", url?, tenants?: [names], text, createdAt, expiresAt?,
  lastUsage?, sharedAt?, hits}
+The collection `contextVersions` has one document, {_id: "contexts", number}: the number grows with every change of what
+is stored already, after it. A change stream would tell as much, but it makes every write of an entity cost more.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
@@ -15,6 +17,7 @@ from broker.storage.mongo_errors import translated
 
 _DURABLE = WriteConcern(w="majority", j=True)
 _UNUSED_COUNT = 1000
+_VERSION = "contexts"
 
 
 class MongoContextStore(ContextStore):
@@ -24,6 +27,7 @@ class MongoContextStore(ContextStore):
         self._collection: AsyncCollection[dict[str, Any]] = client[database].get_collection(
             "contexts", write_concern=_DURABLE
         )
+        self._versions: AsyncCollection[dict[str, Any]] = client[database]["contextVersions"]
 
     async def get(self, context_id: str) -> ContextRecord | None:
         """See ContextStore."""
@@ -36,7 +40,11 @@ class MongoContextStore(ContextStore):
         document = _document(record)
         kept = {"createdAt": document.pop("createdAt"), "hits": document.pop("hits")}
         with translated():
-            await self._collection.update_one({"_id": record.id}, {"$set": document, "$setOnInsert": kept}, upsert=True)
+            written = await self._collection.update_one(
+                {"_id": record.id}, {"$set": document, "$setOnInsert": kept}, upsert=True
+            )
+            if written.matched_count:
+                await self._grow()
 
     async def share(self, record: ContextRecord) -> None:
         """See ContextStore."""
@@ -72,7 +80,10 @@ class MongoContextStore(ContextStore):
     async def delete(self, context_id: str) -> bool:
         """See ContextStore."""
         with translated():
-            return (await self._collection.delete_one({"_id": context_id})).deleted_count == 1
+            was_there = (await self._collection.delete_one({"_id": context_id})).deleted_count == 1
+            if was_there:
+                await self._grow()
+        return was_there
 
     async def count(self, uses: Mapping[str, int], now: str, missing: Iterable[ContextRecord] = ()) -> None:
         """See ContextStore."""
@@ -91,20 +102,21 @@ class MongoContextStore(ContextStore):
             found = await self._collection.find({"_id": {"$in": ids}}, {"expiresAt": 1}).to_list()
         return {item["_id"]: item.get("expiresAt") for item in found}
 
-    async def changes(self) -> AsyncIterator[str]:
+    async def version(self) -> int:
         """See ContextStore."""
-        changed = [{f"updateDescription.updatedFields.{member}": {"$exists": True}} for member in ("text", "expiresAt")]
-        wanted = {"$or": [{"operationType": {"$in": ["delete", "replace"]}}, *changed]}
         with translated():
-            async with await self._collection.watch([{"$match": wanted}, {"$project": {"documentKey": 1}}]) as stream:
-                async for change in stream:
-                    yield change["documentKey"]["_id"]
+            found = await self._versions.find_one({"_id": _VERSION})
+        return 0 if found is None else int(found["number"])
 
     async def forget_tenant(self, tenant: str) -> None:
         """See ContextStore."""
         with translated():
             await self._collection.update_many({"tenants": tenant}, {"$pull": {"tenants": tenant}})
             await self._collection.delete_many({"tenants": []})
+            await self._grow()
+
+    async def _grow(self) -> None:
+        await self._versions.update_one({"_id": _VERSION}, {"$inc": {"number": 1}}, upsert=True)
 
 
 def _sharing(record: ContextRecord) -> dict[str, Any]:
