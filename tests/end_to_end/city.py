@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,9 +193,9 @@ class City:
         answer = self.api("GET", "/entities?type=Device&options=keyValues&limit=1000")
         return {entity["id"]: entity for entity in answer.json()}
 
-    def publisher(self, name: str = "publisher", **load: object) -> Process:
+    def publisher(self, name: str = "publisher", flags: Sequence[str] = (), **load: object) -> Process:
         """A started publisher of `load` (see tests.end_to_end.publisher)."""
-        options = [f"--{option}={value}" for option, value in load.items()]
+        options = [*(f"--{flag}" for flag in flags), *(f"--{option}={value}" for option, value in load.items())]
         command = [sys.executable, "-m", "tests.end_to_end.publisher", "--url", self.mqtt_url, *options]
         process = Process(name, command, {}, self.folder, lambda: True)
         process.start(wait=False)

@@ -14,6 +14,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ class Load:
     window: int
     more: str = ""
     """Further members of each measure, as JSON text."""
+    stated: bool = False
+    """Each measure states when it was made."""
 
 
 class Publisher(asyncio.Protocol):
@@ -127,6 +130,9 @@ class Publisher(asyncio.Protocol):
         while self._connected and self._writable and self._next < due and len(self._unacknowledged) < load.window:
             number, self._next = self._next, self._next + 1
             own = b'{"n":%d,"sent":%d' % (number // load.devices, time.monotonic_ns())
+            if load.stated:
+                at = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+                own += b',"TimeInstant":"%bZ"' % at.encode()
             self._payloads[number] = own + self._rest
             packet_id = self._free_packet_id()
             self._unacknowledged[packet_id] = number
@@ -153,6 +159,7 @@ def _load() -> Load:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0, help="messages per second; 0: as fast as acknowledged")
     parser.add_argument("--window", type=int, default=1_000, help="unacknowledged messages at most")
+    parser.add_argument("--stated", action="store_true", help="each measure states its time")
     parser.add_argument("--more", default="", help='further members of each measure, e.g. \'"t":20.5,"h":40\'')
     return Load(**vars(parser.parse_args()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -12,7 +12,9 @@ from tests.end_to_end.city import City
 from tests.faults.watches import RECEIVERS
 
 NOTIFIERS = ("notifier", "notifier-b")
-_TARGETS = (*NOTIFIERS, *NOTIFIERS, "broker", "mongod", *RECEIVERS)
+TARGETS = (*NOTIFIERS, *NOTIFIERS, "broker", "mongod", *RECEIVERS)
+_STOPPED = frozenset({"mqtt"})
+"""Not killed but stopped: mosquitto keeps its queues on disk only when it has time to write them."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,25 @@ class Blow:
 
     part: str
     is_pause: bool
+    is_stop: bool
     down_s: float
     rest_s: float
 
     @property
     def title(self) -> str:
         """For counting."""
-        return f"{self.part.removesuffix('-b')} {'paused' if self.is_pause else 'killed'}"
+        done = "paused" if self.is_pause else "restarted" if self.is_stop else "killed"
+        return f"{self.part.removesuffix('-b')} {done}"
 
 
-def blows(seed: int) -> Iterator[Blow]:
-    """The endless sequence of a seed."""
+def blows(seed: int, targets: Sequence[str] = TARGETS, pausable: Collection[str] = NOTIFIERS) -> Iterator[Blow]:
+    """The endless sequence of a seed: parts named more than once are struck more often."""
     random = Random(seed)  # to be repeatable is what is wanted
     while True:
-        part = random.choice(_TARGETS)
-        is_pause = part in NOTIFIERS and random.random() < 0.25
+        part = random.choice(targets)
+        is_pause = part in pausable and random.random() < 0.25
         down_s = random.uniform(5.0, 8.0) if is_pause else random.uniform(0.0, 3.0)
-        yield Blow(part, is_pause, down_s, random.uniform(0.5, 4.0))
+        yield Blow(part, is_pause, part in _STOPPED, down_s, random.uniform(0.5, 4.0))
 
 
 @dataclass
@@ -46,11 +50,13 @@ class Chaos:
 
     city: City
     seed: int
+    targets: Sequence[str] = TARGETS
+    pausable: Collection[str] = NOTIFIERS
     struck: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
         """Until cancelled; what is down then is left down."""
-        for blow in blows(self.seed):
+        for blow in blows(self.seed, self.targets, self.pausable):
             await asyncio.sleep(blow.rest_s)
             await self._strike(blow)
 
@@ -64,6 +70,9 @@ class Chaos:
             finally:
                 part.wake()
         else:
-            part.kill()
+            if blow.is_stop:
+                await asyncio.to_thread(part.stop)
+            else:
+                part.kill()
             await asyncio.sleep(blow.down_s)
             await asyncio.to_thread(self.city.start, blow.part)
