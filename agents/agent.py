@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import structlog
 
 from agents.api.app import make_app
+from agents.api.trial import trial_router
 from agents.commands.base import Commands, NoCommands
 from agents.conversion import Converter
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
@@ -76,7 +77,8 @@ class Agent:
         self.speakers = Speakers(router, settings.agent_slots)
         self._sessions = Sessions(self._maker(settings, router), settings.agent_slots)
         self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
-        converter = Converter(router, self._registry, settings.keys(), committed=self._ledger)
+        self._secrets = settings.keys()
+        converter = Converter(router, self._registry, self._secrets, committed=self._ledger)
         self._reception = Reception(
             converter,
             router,
@@ -176,7 +178,8 @@ class Agent:
         provisioning = None
         if self._directory is not None:
             provisioning = Provisioning(self._directory, self._registry, self._commands)
-        return make_app(self._checks, self.metrics.registry, self.rejections, provisioning, self.port)
+        trials = trial_router(self._registry.profiles, self._registry, self._secrets)
+        return make_app(self._checks, self.metrics.registry, self.rejections, provisioning, self.port, trials)
 
     async def _receive(self) -> None:
         """Read MQTT messages, once it is known which devices there are."""

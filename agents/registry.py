@@ -50,6 +50,25 @@ class Source(ABC):
         """Learn that a group of this source has accepted a device; `UnknownDevice` when no more can be."""
 
 
+class _Onlooker(Source):
+    """What several sources know; that a device would join is nobody's affair."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+
+    def named(self, key: Key) -> DeviceSpec | None:
+        """See Source."""
+        return next((spec for source in self._sources if (spec := source.named(key)) is not None), None)
+
+    def group(self, profile: str, apikey: str, resource: str = "") -> GroupSpec | None:
+        """See Source."""
+        found = (source.group(profile, apikey, resource) for source in self._sources)
+        return next((group for group in found if group is not None), None)
+
+    def joined(self, spec: DeviceSpec) -> None:
+        """See Source: nobody joins."""
+
+
 class Registry:
     """Finds the device of a message."""
 
@@ -63,7 +82,7 @@ class Registry:
     ) -> None:
         self.profiles = profiles
         self._sources = tuple(sources)
-        self._pseudonyms = pseudonyms
+        self.pseudonyms = pseudonyms
         self._autoprovision = autoprovision
         self._compiled: dict[tuple[str, ...], Device] = {}
         self._mappings: dict[tuple[str, str], tuple[MappingOf, Norms]] = {}
@@ -96,6 +115,10 @@ class Registry:
         """Whether the first source, the device files, has a group of the apikey."""
         return self._sources[0].group(profile, apikey) is not None
 
+    def without_joining(self) -> Source:
+        """Return what is known, for somebody who only looks."""
+        return _Onlooker(self._sources)
+
     def _look_up(self, key: Key) -> Device:
         spec = next((spec for source in self._sources if (spec := source.named(key)) is not None), None)
         if spec is None:
@@ -113,7 +136,7 @@ class Registry:
         if known is None:
             profile = self.profiles[spec.profile]
             complete = completed(spec.mapping, profile)
-            known = compile_mapping(complete, profile, self._pseudonyms), norms_of(complete, profile)
+            known = compile_mapping(complete, profile, self.pseudonyms), norms_of(complete, profile)
             self._mappings[mapping_key] = known
         return device_of(spec, *known, takes_anything=self.profiles[spec.profile].explicit)
 

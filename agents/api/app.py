@@ -1,6 +1,6 @@
 """The application of port 4041, put together."""
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 
@@ -13,12 +13,18 @@ from agents.rejections import Rejections
 
 
 def make_app(
-    checks: Checks, registry: CollectorRegistry, rejections: Rejections, provisioning: Provisioning | None, port: int
+    checks: Checks,
+    registry: CollectorRegistry,
+    rejections: Rejections,
+    provisioning: Provisioning | None,
+    port: int,
+    trials: APIRouter,
 ) -> FastAPI:
     """Return the application."""
     app = FastAPIOffline(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
     add_operations(app, checks, registry, rejections)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))
+    app.include_router(trials)
     answer_refusals(app)
     return app
