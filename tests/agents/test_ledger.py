@@ -1,0 +1,74 @@
+"""What is delivered again is recognised: by its content, as what is certainly stored, or as what may be."""
+
+from agents.ledger import MAX_MESSAGES_COUNT, Entry, Ledger, Page, identity_of, identity_of_key
+from agents.storage.mongo_connection import MongoConnection
+from agents.storage.mongo_ledger import KEPT_COUNT, MongoLedger
+
+
+def entry(text: str, stamp_ms: int) -> Entry:
+    return Entry(identity_of("topic", text.encode()), stamp_ms)
+
+
+def test_a_message_is_unknown_then_uncertain_then_committed() -> None:
+    ledger, one = Ledger(), entry("one", 5)
+    assert ledger.recall(one.identity) is None
+    assert not ledger.is_committed(one.identity)
+    ledger.intend([one])
+    assert ledger.recall(one.identity) == 5
+    assert ledger.recall(one.identity) is None
+    ledger.intend([one])
+    ledger.settle(Page([one], [identity_of_key("key")]))
+    assert ledger.is_committed(one.identity)
+    assert "key" in ledger
+    assert "other" not in ledger
+
+
+def test_messages_of_the_same_content_keep_their_order() -> None:
+    ledger = Ledger()
+    ledger.settle(Page([entry("same", 1)], []))
+    ledger.intend([entry("same", 2), entry("same", 3)])
+    identity = entry("same", 0).identity
+    assert not ledger.is_committed(identity), "one of them is uncertain"
+    assert [ledger.recall(identity), ledger.recall(identity), ledger.recall(identity)] == [2, 3, None]
+
+
+def test_topic_and_payload_tell_messages_apart() -> None:
+    identities = {identity_of(topic, payload) for topic in ("a", "ab") for payload in (b"", b"b", b"bb")}
+    assert len(identities) == 6
+
+
+def test_the_memory_is_bounded() -> None:
+    ledger = Ledger()
+    ledger.settle(Page([entry(str(number), number) for number in range(MAX_MESSAGES_COUNT + 1)], []))
+    assert not ledger.is_committed(entry("0", 0).identity)
+    assert ledger.is_committed(entry("1", 1).identity)
+
+
+def test_of_the_last_page_it_is_not_known_how_it_ended() -> None:
+    ledger = Ledger()
+    ledger.learn([Page([entry("first", 10)], [identity_of_key("k")]), Page([entry("last", 20)], [])])
+    assert ledger.is_committed(entry("first", 0).identity)
+    assert "k" in ledger
+    assert ledger.recall(entry("last", 0).identity) == 20
+    assert ledger.floor_ms == 20
+
+
+async def test_pages_are_kept_by_session_and_pruned(mongo: str) -> None:
+    connection = MongoConnection(mongo, "ledgertest", 5)
+    try:
+        written, other = MongoLedger(connection), MongoLedger(connection)
+        assert await written.read("s") == []
+        pages = [Page([entry(str(number), number)], [identity_of_key(str(number))]) for number in range(3)]
+        for page in pages:
+            await written.write("s", page)
+        await written.write("s-1", pages[0])
+        assert await other.read("s") == pages
+        await written.write("s", pages[0])
+        await other.write("s", pages[1])
+        assert await MongoLedger(connection).read("s") == [*pages, pages[0], pages[1]], "both of the same number"
+        for page in pages[:1] * (2 * KEPT_COUNT):
+            await other.write("s", page)
+        assert await connection.database["ledger"].count_documents({}) < 1.6 * KEPT_COUNT
+        assert len(await other.read("s")) == KEPT_COUNT
+    finally:
+        await connection.close()
