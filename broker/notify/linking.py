@@ -113,6 +113,7 @@ class _Fetched:
         self._known: dict[str, Entity | None] = {}
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def lookup(self, missing: set[str]) -> Callable[[str], Entity | None]:
         """Gives entities that are here; notes the ids of those that are yet to be read."""
@@ -135,6 +136,7 @@ class _Fetched:
 
     def close(self) -> None:
         """Nobody waits for what is being read any more."""
+        self._is_closed = True
         if self._reading is not None:
             self._reading.cancel()
 
@@ -155,5 +157,7 @@ class _Fetched:
             try:
                 return await self._read(self._tenant, ids)
             except StorageUnavailable as exc:
+                if self._is_closed:  # the driver has swallowed the cancellation, see `broker.tasks`
+                    raise
                 log.warning("linked entities not read", reason=exc.detail, retry_in_s=_RETRY_S)
                 await asyncio.sleep(_RETRY_S)

@@ -21,6 +21,7 @@ from broker.notify.services import Services
 from broker.notify.subscriber import Subscriber
 from broker.notify.transports.base import Outcome
 from broker.storage.mongo_deliveries import Row
+from broker.tasks import end
 from ngsi.datetimes import parse as moment
 from ngsi.datetimes import system_text
 from ngsi.errors import NgsiError
@@ -86,8 +87,10 @@ class TimedLane:
     def start(self) -> None:
         """Works from now on, with the lane's subscriber as it is at each moment."""
         self._is_halted = False
-        if self.is_idle:
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
+        elif self._task.cancelling():
+            self._task.add_done_callback(self._start_again)
         self.wake()
 
     def wake(self) -> None:
@@ -104,8 +107,7 @@ class TimedLane:
         """Breaks off."""
         self._is_halted = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
 
     async def attempt(self, delivery: Delivery) -> None:
         """Sends one notification; called by the endpoint when it is its turn."""
@@ -124,6 +126,11 @@ class TimedLane:
             self._endpoint.dismiss(delivery)
             if not waiting.done():
                 waiting.cancel()
+
+    def _start_again(self, _: asyncio.Task[None]) -> None:
+        """A `start` came before the former `halt` had its effect."""
+        if not self._is_halted:
+            self.start()
 
     async def _run(self) -> None:
         while not self._is_halted:
@@ -160,14 +167,13 @@ class TimedLane:
         subscriber = self._lane.subscriber
         async with aclosing(self._source.portions(subscriber)) as portions:
             async for portion in portions:
-                outcome = await self._send(portion.row)
-                if outcome.is_delivered:
-                    portion.delivered()
-                else:
-                    await self._failed(portion, outcome, subscriber)
-                    return
                 if self._is_halted:
                     return
+                outcome = await self._send(portion.row)
+                if not outcome.is_delivered:
+                    await self._failed(portion, outcome, subscriber)
+                    return
+                portion.delivered()
         self._source.complete(subscriber)
 
     async def _send(self, row: Row) -> Outcome:

@@ -7,12 +7,12 @@ from time import monotonic
 
 import structlog
 
+from broker import tasks
 from broker.errors import StorageUnavailable
 from broker.storage.mongo_log import MongoLogs
 from broker.streams import metrics
 from broker.streams.catching_up import catch_up
 from broker.streams.channel import Channel
-from broker.streams.ending import ended
 from broker.streams.followed import Followed
 from broker.streams.hub import Hub
 from broker.streams.message import Message, end, heartbeat, status
@@ -117,7 +117,7 @@ async def caught_up(
         # It notices, and is not broken off in the middle of a command, unless that takes too long.
         channel.finish(end("left", "The client has gone", resumable=True))
         await asyncio.wait((work,), timeout=_END_WITHIN_S)
-        await ended(work)
+        await tasks.end([work])
 
 
 async def _catch_up(

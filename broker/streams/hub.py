@@ -7,6 +7,7 @@ from time import monotonic
 
 import structlog
 
+from broker import tasks
 from broker.context_supply import SuppliedContexts
 from broker.errors import StorageUnavailable
 from broker.notify.linking import Read
@@ -14,7 +15,6 @@ from broker.storage.mongo_feed import Batch
 from broker.storage.mongo_log import MongoLog
 from broker.streams import metrics
 from broker.streams.channel import Channel
-from broker.streams.ending import ended
 from broker.streams.followed import Followed, Load
 from broker.streams.message import Message, end, gap
 from broker.streams.place import behind
@@ -159,8 +159,7 @@ class Hub:
         self._stop()
         if self._ending:
             await asyncio.wait(self._ending, timeout=_END_WITHIN_S)
-        for task in list(self._ending):
-            await ended(task)
+        await tasks.end(list(self._ending))
 
     async def _follow(self, feed: MongoLog) -> None:
         lost_count = feed.lost_count

@@ -1,7 +1,7 @@
 """What the road over `deliveries` must not mix up, at moments that a whole notifier meets only by chance."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from broker.notify.lease import Lease
 from broker.notify.progress import Ticket
 from broker.notify.retry import RetryPolicy
 from broker.notify.services import Services
+from broker.notify.subscriber import Subscriber
+from broker.notify.timed import Portion, Source, TimedLane
 from broker.notify.transports.base import DELIVERED, Destination, Outcome, Transport
 from broker.storage.mongo_deliveries import MongoDeliveries, Row
 from broker.tasks import end
@@ -97,3 +99,30 @@ async def test_what_fails_while_a_page_is_read_goes_out_before_later_ones_that_a
     for entity in b"ab":
         sent = [body for body in transport.started[2:] if body[0] == entity]
         assert sent == sorted(sent)
+
+
+class Due(Source):
+    """One notification is due, at any time until it has been delivered."""
+
+    is_delivered = False
+
+    def due_s(self, subscriber: Subscriber) -> float:
+        return float("inf") if self.is_delivered else 0.0
+
+    async def portions(self, subscriber: Subscriber) -> AsyncGenerator[Portion]:
+        yield Portion(Row(subscriber.id, "1", "n", ["a"], now(), b"a1"), now(), lambda: None, lambda _: None)
+
+    def complete(self, subscriber: Subscriber) -> None:
+        self.is_delivered = True
+
+
+async def test_a_timed_subscription_that_is_paused_and_resumed_at_once_goes_on(services: Services) -> None:
+    endpoint = Endpoint("", in_flight_count=2, queue_count=9, queue_bytes=999, lease=Lease(float("inf")))
+    source = Due()
+    timed = TimedLane(Lane(receiver(), endpoint, services), source, services)
+    timed.start()
+    timed.halt()
+    timed.start()
+    await until(lambda: source.is_delivered)
+    await timed.stop()
+    assert timed.is_idle
