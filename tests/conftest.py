@@ -3,8 +3,10 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
@@ -16,12 +18,28 @@ from tests.waiting import until_sync
 os.environ.setdefault("MEDINA_NOTIFY_ADDRESSES", "any")
 
 
+# Not of the system's choice: it gives those to every connection, also between the choice and the server's start.
+_PORTS = range(10_000, 32_000)
+
+
+def _ports_of_this_worker() -> Iterator[int]:
+    """Each of its share in turn, for ever; where it begins is chance, as tests of other trees may run here too."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = _PORTS[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    begin = SystemRandom().randrange(len(share))
+    return cycle([*share[begin:], *share[:begin]])
+
+
+_ports = _ports_of_this_worker()
+
+
 def unused_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nothing listens, nor will unless a test makes it; another one at each call."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
 
 
 @pytest.fixture(scope="session")
