@@ -74,8 +74,8 @@ class Membership:
         self._sessions = sessions
         self._place = _place(port)
         self.name = f"{self._place}-{token_hex(4)}"
-        self.trouble: str | None = None
-        """Why the agent has no part in the slots; None when it has."""
+        self.trouble: str | None = "the slots are not known yet"
+        """Why the agent has no part in the slots; None when it has, be it that it stands by."""
         self._until_s = 0.0
         self._renewed = asyncio.Event()
         self._steady_since_s: float | None = None
@@ -122,8 +122,7 @@ class Membership:
         return roll
 
     async def _arrange(self, roll: Roll) -> None:
-        self.trouble = self._disagreement(roll)
-        if self.trouble is not None:
+        if self._disagrees(roll):
             return
         is_steady = self._steady_since_s is not None and _now_s() - self._steady_since_s > _GRACE_S
         gone = {name for name in (*roll.members, *roll.expired) if self._is_gone(name)}
@@ -148,6 +147,7 @@ class Membership:
         """Open what is held, be it since now."""
         held = await self._beat() if plan.take else roll
         if held is not None:
+            self.trouble = None
             for slot, holder in enumerate(held.holders):
                 if holder == self.name and slot not in self._sessions.slots and slot not in plan.give:
                     self._sessions.open(slot)
@@ -159,13 +159,14 @@ class Membership:
         if done:
             closing.result()
 
-    def _disagreement(self, roll: Roll) -> str | None:
+    def _disagrees(self, roll: Roll) -> bool:
         if len(roll.holders) == self._sessions.count:
-            return None
+            return False
         said = f"other agents share the devices by {len(roll.holders)} slots, this one by {self._sessions.count}"
-        if self.trouble is None:
+        if self.trouble != said:
             log.error("MEDINA_AGENT_SLOTS is not the same everywhere", why=said)
-        return said
+        self.trouble = said
+        return True
 
     def _is_gone(self, name: str) -> bool:
         """Whether that agent has certainly ended: it was where this one is, and its port is this one's now."""
