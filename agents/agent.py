@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import structlog
+from fastapi import APIRouter
 
 from agents.api.app import make_app
+from agents.api.commands import commands_router
 from agents.api.trial import trial_router
+from agents.commands.assembly import make_commands
 from agents.commands.base import Commands, NoCommands
+from agents.commands.service import RunningCommands
 from agents.conversion import Converter
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
 from agents.errors import ConfigurationError, StoreUnavailable
@@ -72,7 +76,18 @@ class Agent:
         self._registry = Registry(profiles, sources, pseudonyms, autoprovision=settings.autoprovision)
         if self._directory is not None:
             self._directory.on_change = self._registry.forget
+        self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
+        self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")
+        self.port: int = self._listener.getsockname()[1]
+        """Where the provisioning API and /health /ready /metrics /rejected are."""
+        self.south_port: int = self._south_listener.getsockname()[1]
+        """Where HTTP devices send their measures."""
         self._commands: Commands = NoCommands()
+        if connection is not None and self._directory is not None:
+            self._commands = make_commands(
+                settings, connection, self._registry, self._directory, self.metrics, self.port
+            )
+            self._directory.on_joined = self._commands.joined
         self._ledger = Ledger()
         self.speakers = Speakers(router, settings.agent_slots)
         self._sessions = Sessions(self._maker(settings, router), settings.agent_slots)
@@ -106,12 +121,6 @@ class Agent:
         self._south = South(
             self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s, router
         )
-        self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
-        self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")
-        self.port: int = self._listener.getsockname()[1]
-        """Where the provisioning API and /health /ready /metrics /rejected are."""
-        self.south_port: int = self._south_listener.getsockname()[1]
-        """Where HTTP devices send their measures."""
         self._membership = _membership(connection, settings, self._sessions, self.port)
         self._sessions.bind(
             self._intake.receive,
@@ -156,8 +165,9 @@ class Agent:
         receiving = asyncio.create_task(self._receive())
         passing_on = asyncio.create_task(self._intake.run())
         following = asyncio.create_task(self._follow())
+        commanding = asyncio.create_task(self._commands.run())
         stopped = asyncio.create_task(stop.wait())
-        parts = (serving, measuring, receiving, passing_on, following, stopped)
+        parts = (serving, measuring, receiving, passing_on, following, commanding, stopped)
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._intake.stop()
@@ -167,7 +177,7 @@ class Agent:
                 _fail(task)
         finally:
             north.should_exit = south.should_exit = True
-            for task in (receiving, passing_on, following, stopped):
+            for task in (receiving, passing_on, following, commanding, stopped):
                 task.cancel()
             if not south.started:
                 measuring.cancel()
@@ -179,7 +189,18 @@ class Agent:
         if self._directory is not None:
             provisioning = Provisioning(self._directory, self._registry, self._commands)
         trials = trial_router(self._registry.profiles, self._registry, self._secrets)
-        return make_app(self._checks, self.metrics.registry, self.rejections, provisioning, self.port, trials)
+        return make_app(
+            self._checks,
+            self.metrics.registry,
+            self.rejections,
+            provisioning,
+            self.port,
+            trials,
+            self._commands_router(),
+        )
+
+    def _commands_router(self) -> APIRouter:
+        return commands_router(self._commands if isinstance(self._commands, RunningCommands) else None)
 
     async def _receive(self) -> None:
         """Read MQTT messages, once it is known which devices there are."""

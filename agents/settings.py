@@ -31,6 +31,10 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _http_url_or_empty(url: str) -> str:
+    return _http_url(url) if url else url
+
+
 class Settings(BaseSettings):
     """What an operator can set. Sizes are in bytes, durations in seconds, counts are plain numbers."""
 
@@ -83,6 +87,10 @@ class Settings(BaseSettings):
     """Port of HTTP devices; 0: any free one."""
     south_timeout_s: float = Field(default=10.0, gt=0)
     """How long an HTTP device waits until its measure is committed; then it is answered 503."""
+    agent_url: Annotated[str, AfterValidator(_http_url_or_empty)] = ""
+    """Where the context broker's notifications reach this agent; empty: on this machine, at the agent's port."""
+    command_expires_s: float = Field(default=600.0, gt=0, le=31_536_000)
+    """How long after it was written a command may be carried out; then it is EXPIRED."""
     batch_count: int = Field(default=300, ge=1, le=1000)
     """Entities in one request to the context broker at the most."""
     waiting_count: int = Field(default=20_000, ge=1)
@@ -105,6 +113,11 @@ class Settings(BaseSettings):
         address = Address.of(self.mqtt_url)
         tls = tls_context(self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file) if address.is_encrypted else None
         return Link(address, self.mqtt_version, self.mqtt_receive_maximum, tls)
+
+    def notify_url(self, port: int) -> str:
+        """Return where notifications reach the agent that listens on this port."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return self.agent_url or f"http://{host}:{port}"
 
     def key(self) -> bytes:
         """Return the pseudonym key, empty when none is set; `ConfigurationError` when it cannot be used."""

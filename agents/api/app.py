@@ -18,13 +18,14 @@ def make_app(
     rejections: Rejections,
     provisioning: Provisioning | None,
     port: int,
-    trials: APIRouter,
+    *further: APIRouter,
 ) -> FastAPI:
     """Return the application."""
     app = FastAPIOffline(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
     add_operations(app, checks, registry, rejections)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))
-    app.include_router(trials)
+    for router in further:
+        app.include_router(router)
     answer_refusals(app)
     return app

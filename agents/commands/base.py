@@ -1,5 +1,6 @@
 """What the intake and the provisioning API ask of whoever runs the commands."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -34,6 +35,18 @@ class Commands(ABC):
     async def removed(self, spec: DeviceSpec) -> None:
         """Learn that a device is not known any more."""
 
+    @abstractmethod
+    def joined(self, spec: DeviceSpec) -> None:
+        """Learn that a device has joined its group by speaking."""
+
+    @abstractmethod
+    def regrouped(self) -> None:
+        """Learn that a group has come, changed or gone, so that its devices may have other commands."""
+
+    async def run(self) -> None:
+        """Do what is to be done beside the calls; for ever."""
+        await asyncio.Event().wait()
+
     def checks(self) -> Mapping[str, str | None]:
         """Why it cannot work now, by what is missing; None if it can."""
         return {}
@@ -54,4 +67,10 @@ class NoCommands(Commands):
         """See Commands."""
 
     async def removed(self, spec: DeviceSpec) -> None:
+        """See Commands."""
+
+    def joined(self, spec: DeviceSpec) -> None:
+        """See Commands."""
+
+    def regrouped(self) -> None:
         """See Commands."""

@@ -47,6 +47,8 @@ class Directory(Source):
         self._profiles = profiles
         self.on_change: Callable[[str, str], None] = lambda apikey, device: None
         """Called with the apikey and id of a device that has changed; with "" when many may have."""
+        self.on_joined: Callable[[DeviceSpec], None] = lambda spec: None
+        """Called when a group has accepted a device."""
         self._groups: dict[str, dict[str, Group]] = {}
         self._devices: dict[tuple[str, str], list[Stored]] = {}
         self._unknown: dict[tuple[str, str], float] = {}
@@ -202,6 +204,15 @@ class Directory(Source):
         identity = Identity(spec.service, spec.servicepath, spec.apikey, spec.id)
         body = {"device_id": spec.id, "apikey": spec.apikey, "entity_type": spec.entity_type, "autoprovisioned": True}
         self._joining[identity] = Record(identity, orjson.dumps(body).decode())
+        self.on_joined(spec)
+
+    def stored(self) -> list[Stored]:
+        """All devices."""
+        return [device for devices in self._devices.values() for device in devices]
+
+    def has_commands(self) -> bool:
+        """Whether any group has commands."""
+        return any(group.body.commands for groups in self._groups.values() for group in groups.values())
 
     async def enrol(self) -> None:
         """Enter the devices that have joined. Never raises: those that cannot be entered now wait for the next call."""

@@ -10,6 +10,7 @@ from agents.commands.base import Commands
 from agents.device import Device
 from agents.errors import InvalidExpression, StoreUnavailable, WrongShape
 from agents.provisioning.bodies import DeviceBody, GroupBody, checked
+from agents.provisioning.commanded import provisioned_spec
 from agents.provisioning.directory import Directory
 from agents.provisioning.errors import (
     BadExpression,
@@ -26,7 +27,7 @@ from agents.provisioning.errors import (
 )
 from agents.provisioning.scope import Scope
 from agents.provisioning.specs import Group, device_spec, profiles_of
-from agents.registry import Key, Registry
+from agents.registry import Registry
 from agents.specification import DeviceSpec
 from agents.storage.base import Change, Identity, Record
 
@@ -57,6 +58,7 @@ class Provisioning:
             if not await _asked(self._directory.store.groups.insert(record)):
                 raise _duplicate_group(record.identity)
             self._directory.apply(Change("groups", record.identity, record))
+        self._commands.regrouped()
 
     def _group_record(self, scope: Scope, body: Json) -> Record:
         group = checked(GroupBody, body)
@@ -105,6 +107,7 @@ class Provisioning:
             record = self._group_record(Scope(*former.identity[:2]), body)
             if await _asked(self._directory.store.groups.replace(former, record)):
                 self._directory.apply(Change("groups", record.identity, record))
+                self._commands.regrouped()
                 return
         raise RegistryNotAvailable("The group is being changed by others all the time")
 
@@ -119,6 +122,7 @@ class Provisioning:
                 await self._delete(device)
         await _asked(self._directory.store.groups.delete(former.identity))
         self._directory.apply(Change("groups", former.identity, None))
+        self._commands.regrouped()
 
     async def _group_of(self, scope: Scope, resource: str, apikey: str) -> Record:
         found = await self._group(resource, apikey)
@@ -224,16 +228,7 @@ class Provisioning:
             await self._commands.removed(spec)
 
     def _spec(self, record: Record) -> DeviceSpec:
-        """The device as its messages meet it: with what its group says, as far as there is one."""
-        body = DeviceBody.model_validate(orjson.loads(record.body))
-        profiles = profiles_of(body.protocol, "", self._profiles)
-        for profile in profiles:
-            found = self._directory.named(Key(profile, record.identity.apikey, record.identity.name))
-            if found is not None and Scope(found.service, found.servicepath) == record.identity[:2]:
-                return found
-        group = self._directory.group_at(record.identity.service, record.identity.servicepath, body.entity_type)
-        profile = next((it for it in profiles if group is None or it in group.profiles), profiles[0])
-        return device_spec(body, record.identity, group, profile, self._directory.place)
+        return provisioned_spec(record, self._directory, self._profiles)
 
     def _shown_device(self, record: Record) -> Json:
         body: Json = orjson.loads(record.body)

@@ -1,0 +1,341 @@
+"""Commands the FIWARE tutorials' way: provision, PATCH the attribute, the device is told and answers, it shows."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from broker.notify.service import running_notifier
+from broker.notify.settings import DeliverySettings
+from broker.settings import Settings as BrokerSettings
+from tests.broker.api.conftest import Api
+from tests.contract.conftest import Site, running_site
+from tests.contract.http_device import http_device
+from tests.contract.mqtt_device import MqttDevice, mqtt_device
+from tests.waiting import until
+
+JSON_KEY, UL_KEY = "commandjson", "commandul"
+TENANT = "openiot"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def notifier(mongo: str, context_api: Api) -> AsyncIterator[None]:
+    settings = BrokerSettings(mongodb_uri=mongo, database="contract")
+    async with running_notifier(settings, DeliverySettings(first_retry_s=0.05, retry_cap_s=0.2)) as running:
+        await until(lambda: not any(running.checks().values()))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def provisioned(site: Site, notifier: None) -> None:
+    groups = [
+        {"apikey": JSON_KEY, "entity_type": "Thing", "resource": "/iot/json"},
+        {"apikey": UL_KEY, "entity_type": "Thing", "resource": "/iot/d"},
+    ]
+    assert await site.provision("POST", "/iot/groups", {"groups": groups}) == (201, {})
+
+
+async def provision(site: Site, device: str, protocol: str = "IoTA-JSON", **members: Any) -> str:
+    """Provision a bell that rings and moves; the id of its entity."""
+    entity = f"urn:ngsi-ld:Bell:{device}"
+    body = {
+        "device_id": device,
+        "apikey": JSON_KEY if protocol == "IoTA-JSON" else UL_KEY,
+        "entity_name": entity,
+        "entity_type": "Bell",
+        "protocol": protocol,
+        "transport": "MQTT",
+        "commands": [{"name": "ring", "type": "command"}, {"name": "move", "type": "command"}],
+    }
+    assert await site.provision("POST", "/iot/devices", {"devices": [{**body, **members}]}) == (201, {})
+    return entity
+
+
+async def command(site: Site, entity: str, name: str, value: Any) -> None:
+    """PATCH the attribute, as an application does."""
+    body = {"type": "Property", "value": value}
+    status, _, answer = await site.api("PATCH", f"entities/{entity}/attrs/{name}", body, NGSILD_Tenant=TENANT)
+    assert status == 204, answer
+
+
+async def listed(site: Site, **query: Any) -> list[dict[str, Any]]:
+    """The commands the agent tells of, oldest first."""
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    status, answer, _ = await site.request("GET", f"{site.north}/commands?{asked}")
+    assert status == 200, answer
+    found: list[dict[str, Any]] = answer["commands"]
+    return found[::-1]
+
+
+async def test_attributes_are_there_after_provisioning(site: Site) -> None:
+    entity = await provision(site, "bell000")
+    found = await site.entity(entity)
+    assert found is not None
+    assert found["type"] == "Bell"
+    assert (found["ring_status"]["value"], found["ring_info"]["value"]) == ("UNKNOWN", " ")
+    assert found["ring"]["value"] == {"type": "command"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told", "answered"),
+    [
+        ("IoTA-JSON", '{"ring":"twice"}', '{"ring": "rung"}'),
+        ("IoTA-UL", "{device}@ring|twice", "{device}@ring|rung"),
+    ],
+)
+async def test_over_mqtt(site: Site, protocol: str, told: str, answered: str) -> None:
+    kind = "json" if protocol == "IoTA-JSON" else "ul"
+    key, device = (JSON_KEY if kind == "json" else UL_KEY), f"bell-mqtt-{kind}"
+    entity = await provision(site, device, protocol)
+    async with mqtt_device(site.mqtt_url, f"/{key}/{device}/cmd") as bell:
+        await command(site, entity, "ring", "twice")
+        await until(lambda: bell.heard == [told.replace("{device}", device)])
+        await site.arrived(entity, ring_status="DELIVERED")
+        await site.publish(f"/{kind}/{key}/{device}/cmdexe", answered.replace("{device}", device))
+        await site.arrived(entity, ring_status="OK", ring_info="rung", move_status="UNKNOWN")
+    (one,) = await listed(site, device=device)
+    assert [step["status"] for step in one["history"]] == ["PENDING", "DELIVERED", "OK"]
+    assert (one["value"], one["attempts"]) == ("twice", 1)
+
+
+async def test_the_same_command_again(site: Site) -> None:
+    """The same value is no change to NGSI-LD; so the agent makes the attribute ready for it."""
+    entity = await provision(site, "bell-again")
+    async with mqtt_device(site.mqtt_url, f"/{JSON_KEY}/bell-again/cmd") as bell:
+        for count in (1, 2, 3):
+            await command(site, entity, "ring", "")
+            await until(partial(heard, bell, ['{"ring":""}'] * count))
+
+            async def ready() -> bool:
+                found = await site.entity(entity)
+                return found is not None and found["ring"]["value"] != ""
+
+            await until(ready)
+
+
+async def test_two_commands_stay_two_and_in_order(site: Site) -> None:
+    entity = await provision(site, "bell-two")
+    values = [f"number {number}" for number in range(8)]
+    for value in values:
+        await command(site, entity, "move", value)
+
+    async def taken() -> bool:
+        return len(await listed(site, device="bell-two")) == len(values)
+
+    await until(taken)
+    async with mqtt_device(site.mqtt_url, f"/{JSON_KEY}/bell-two/cmd") as bell:  # it was not there before
+        await until(lambda: len(bell.heard) == len(values))
+        assert bell.heard == [f'{{"move":"{value}"}}' for value in values]
+        for value in values:
+            await site.publish(f"/json/{JSON_KEY}/bell-two/cmdexe", f'{{"move": "did {value}"}}')
+        await site.arrived(entity, move_status="OK", move_info="did number 7")
+    done = await listed(site, device="bell-two")
+    assert [(each["value"], each["info"], each["status"]) for each in done] == [
+        (value, f"did {value}", "OK") for value in values
+    ]
+
+
+@pytest.mark.parametrize("protocol", ["IoTA-JSON", "IoTA-UL"])
+async def test_pushed_over_http(site: Site, protocol: str, free_port: Callable[[], int]) -> None:
+    device = "bell-push-json" if protocol == "IoTA-JSON" else "bell-push-ul"
+    async with http_device(free_port()) as bell:
+        bell.answer = b'{"ring": "rung"}' if protocol == "IoTA-JSON" else f"{device}@ring|rung".encode()
+        entity = await provision(site, device, protocol, transport="HTTP", endpoint=bell.url)
+        await command(site, entity, "ring", {"times": 2})
+        await site.arrived(entity, ring_status="OK", ring_info="rung")
+    (told,) = bell.told
+    assert told.body == (b'{"ring":{"times":2}}' if protocol == "IoTA-JSON" else f"{device}@ring|times=2".encode())
+    assert (told.headers["fiware-service"], told.headers["fiware-servicepath"]) == ("openiot", "/")
+    assert told.headers["x-command-id"] == (await listed(site, device=device))[0]["id"]
+
+
+async def test_push_is_tried_again(site: Site, free_port: Callable[[], int]) -> None:
+    async with http_device(free_port()) as bell:
+        bell.statuses = [503, 429]
+        entity = await provision(site, "bell-retry", transport="HTTP", endpoint=bell.url)
+        await command(site, entity, "ring", 1)
+        await command(site, entity, "ring", 2)
+        await site.arrived(entity, ring_status="OK")
+        await until(lambda: len(bell.told) == 4)
+    assert [told.body for told in bell.told] == [b'{"ring":1}'] * 3 + [b'{"ring":2}']
+    assert [each["attempts"] for each in await listed(site, device="bell-retry")] == [3, 1]
+
+
+async def test_push_is_refused(site: Site, free_port: Callable[[], int]) -> None:
+    async with http_device(free_port()) as bell:
+        bell.statuses = [404]
+        bell.answer = b"no bell here"
+        entity = await provision(site, "bell-none", transport="HTTP", endpoint=bell.url)
+        await command(site, entity, "ring", 1)
+        await site.arrived(entity, ring_status="ERROR", ring_info="404 no bell here")
+
+
+async def test_polled_json(site: Site) -> None:
+    entity = await provision(site, "bell-poll", transport="HTTP")
+    for name, value in (("ring", 1), ("ring", 2), ("move", "left")):
+        await command(site, entity, name, value)
+    await site.arrived(entity, ring_status="PENDING", move_status="PENDING")
+    await until_listed(site, "bell-poll", 3)
+    url = f"{site.south}/iot/json?i=bell-poll&k={JSON_KEY}&getCmd=1"
+    assert (await site.request("GET", url))[:2] == (200, {"ring": 1, "move": "left"})
+    assert (await site.request("POST", url, {"t": 7}))[:2] == (200, {"ring": 2}), "two of one name stay two"
+    assert (await site.request("GET", url))[:2] == (200, {})
+    await site.arrived(entity, ring_status="DELIVERED", move_status="DELIVERED", t=7)
+    done = f"{site.south}/iot/json/commands?i=bell-poll&k={JSON_KEY}"
+    assert (await site.request("POST", done, {"ring": "first", "move": "moved"}))[0] == 200
+    assert (await site.request("POST", done, {"ring": "second"}))[0] == 200
+    await site.arrived(entity, ring_status="OK", ring_info="second", move_status="OK", move_info="moved")
+
+
+async def test_polled_ultralight(site: Site) -> None:
+    entity = await provision(site, "bell-poll-ul", "IoTA-UL", transport="HTTP")
+    await command(site, entity, "ring", "soft")
+    await command(site, entity, "move", {"x": 1, "y": 2})
+    await until_listed(site, "bell-poll-ul", 2)
+    url = f"{site.south}/iot/d?i=bell-poll-ul&k={UL_KEY}"
+    status, answer, _ = await site.request("GET", url + "&getCmd=1")
+    assert (status, answer) == (200, "bell-poll-ul@ring|soft#bell-poll-ul@move|x=1|y=2")
+    sent = "bell-poll-ul@ring|rung"
+    assert (await site.request("POST", url, data=sent, Content_Type="text/plain"))[0] == 200
+    await site.arrived(entity, ring_status="OK", ring_info="rung", move_status="DELIVERED")
+
+
+async def until_listed(site: Site, device: str, count: int) -> None:
+    """Return when the agent has taken so many commands of the device."""
+
+    async def there() -> bool:
+        return len(await listed(site, device=device)) == count
+
+    await until(there)
+
+
+async def test_commands_of_devices_that_join(site: Site) -> None:
+    group = {"apikey": "joining", "entity_type": "Lamp", "resource": "/iot/json", "commands": [{"name": "on"}]}
+    assert (await site.provision("POST", "/iot/groups", {"groups": [group]}))[0] == 201
+    async with mqtt_device(site.mqtt_url, "/joining/lamp1/cmd") as lamp:
+        await site.publish("/json/joining/lamp1/attrs", '{"lux": 3}')
+        await site.arrived("urn:ngsi-ld:Lamp:lamp1", on_status="UNKNOWN", lux=3)
+        await command(site, "urn:ngsi-ld:Lamp:lamp1", "on", True)
+        await until(lambda: lamp.heard == ['{"on":true}'])
+
+
+async def test_expressions_payload_types_and_headers(site: Site, free_port: Callable[[], int]) -> None:
+    async with http_device(free_port()) as bell:
+        commands = [
+            {
+                "name": "ring",
+                "expression": "{set: ring * 2, on: id}",
+                "contentType": "application/x",
+                "headers": {"a": "id"},
+            },
+            {"name": "move", "expression": "move", "payloadType": "text", "contentType": "text/plain"},
+            {"name": "raw", "expression": "raw", "payloadType": "binaryfromhex"},
+        ]
+        entity = await provision(site, "bell-exp", transport="HTTP", endpoint=bell.url, commands=commands)
+        await command(site, entity, "ring", 4)
+        await command(site, entity, "move", "left")
+        await command(site, entity, "raw", "00ff")
+        await until(lambda: len(bell.told) == 3)
+        await command(site, entity, "raw", "no hex")
+        await site.arrived(entity, raw_status="ERROR", raw_info="the value of raw is not hexadecimal")
+    assert [told.body for told in bell.told] == [b'{"set":8,"on":"bell-exp"}', b"left", b"\x00\xff"]
+    assert (bell.told[0].headers["content-type"], bell.told[0].headers["a"]) == ("application/x", "bell-exp")
+
+
+async def test_expiry_and_what_comes_too_late(mongo: str, mqtt_url: str, context_api: Api, site: Site) -> None:
+    """A command nobody takes expires; a result after that still counts, the same again does not."""
+    changes = {"database": "expiry", "command_expires_s": 0.5}
+    async with running_site(mongo, mqtt_url, context_api, **changes) as brief:
+        group = {"apikey": "brief", "entity_type": "Door", "resource": "/iot/json", "commands": [{"name": "open"}]}
+        assert (await brief.provision("POST", "/iot/groups", {"groups": [group]}))[0] == 201
+        device = {"device_id": "door1", "apikey": "brief", "entity_name": "urn:ngsi-ld:Door:1", "entity_type": "Door"}
+        assert (await brief.provision("POST", "/iot/devices", {"devices": [device]}))[0] == 201
+        await command(brief, "urn:ngsi-ld:Door:1", "open", "wide")
+        await brief.arrived("urn:ngsi-ld:Door:1", open_status="EXPIRED", open_info="EXPIRED")
+        for count in (1, 2):
+            await brief.publish("/json/brief/door1/cmdexe", '{"open": "opened"}')
+            await brief.arrived("urn:ngsi-ld:Door:1", open_status="OK", open_info="opened")
+            wanted = {"late": 1.0, "repeated": float(count - 1)}
+            await until(partial(counted, brief, wanted))
+        (one,) = await listed(brief, device="door1")
+        assert [step["status"] for step in one["history"]] == ["PENDING", "PENDING", "EXPIRED", "OK"]
+        assert one["history"][1]["note"] == "the device is not subscribed"
+
+
+def heard(device: MqttDevice, payloads: list[str]) -> bool:
+    """Whether the device has been told just these."""
+    return device.heard == payloads
+
+
+def counted(site: Site, wanted: dict[str, float]) -> bool:
+    """Whether so many of these events of commands were counted."""
+    samples = next(iter(site.agent.metrics.commands.collect())).samples
+    known = {sample.labels["event"]: sample.value for sample in samples if sample.name.endswith("_total")}
+    return all(known.get(event, 0.0) == count for event, count in wanted.items())
+
+
+async def test_results_of_no_command(site: Site) -> None:
+    entity = await provision(site, "bell-unasked")
+    await site.publish(f"/json/{JSON_KEY}/bell-unasked/cmdexe", '{"ring": "by hand"}')
+    await site.arrived(entity, ring_status="OK", ring_info="by hand")
+    (one,) = await listed(site, device="bell-unasked")
+    assert one["history"][0]["note"] == "a result nobody has asked for"
+    url = f"{site.south}/iot/json/commands?i=bell-unasked&k={JSON_KEY}"
+    status, answer, _ = await site.request("POST", url, {"dance": "ok"})
+    assert (status, answer["name"]) == (400, "COMMAND_NOT_FOUND")
+
+
+async def test_notified_twice(site: Site) -> None:
+    entity = await provision(site, "bell-redelivered", transport="HTTP")
+    instance: dict[str, Any] = {"type": "Property", "value": "x", "createdAt": "2026-01-01T00:00:00.000Z"}
+    instance |= {"modifiedAt": "2099-01-02T00:00:00.123Z", "previousValue": {"type": "command"}}
+    body = {
+        "id": "urn:ngsi-ld:Notification:1",
+        "type": "Notification",
+        "subscriptionId": "urn:ngsi-ld:Subscription:1",
+        "notifiedAt": "2026-01-02T00:00:00.200Z",
+        "data": [
+            {"id": entity, "type": "Bell", "ring": instance},
+            {"id": "urn:x:else", "type": "Bell", "ring": instance},
+        ],
+    }
+    for again in (body, {**body, "id": "urn:ngsi-ld:Notification:2", "notifiedAt": "2026-01-02T00:00:09Z"}):
+        assert (await site.request("POST", f"{site.north}/notify?tenant=openiot", again))[0] == 204
+    assert [each["value"] for each in await listed(site, entity=entity)] == ["x"]
+    assert (await site.request("POST", f"{site.north}/notify", {"data": 7}))[0] == 400
+
+
+async def test_configuration(site: Site, free_port: Callable[[], int]) -> None:
+    entity = await provision(site, "bell-conf")
+    body = {"sleepTime": {"type": "Property", "value": 200}}
+    assert (await site.api("POST", f"entities/{entity}/attrs", body, NGSILD_Tenant=TENANT))[0] == 204
+    async with mqtt_device(site.mqtt_url, f"/{JSON_KEY}/bell-conf/configuration/values") as bell:
+        asked = '{"type": "configuration", "fields": ["sleepTime", "missing"]}'
+        await site.publish(f"/json/{JSON_KEY}/bell-conf/configuration/commands", asked)
+        await until(lambda: len(bell.heard) == 1)
+        assert bell.heard[0].startswith('{"sleepTime":200,"dt":"20')
+    async with http_device(free_port()) as http:
+        await site.provision("PUT", "/iot/devices/bell-conf", {"transport": "HTTP", "endpoint": http.url})
+        url = f"{site.south}/iot/json/configuration?i=bell-conf&k={JSON_KEY}"
+        assert (await site.request("POST", url, {"type": "configuration", "fields": ["sleepTime"]}))[0] == 200
+        await until(lambda: len(http.told) == 1)
+        assert http.told[0].path == "/bell/configuration"
+        assert http.told[0].body.startswith(b'{"sleepTime":200,"dt":"20')
+
+
+async def test_subscription_follows_what_is_provisioned(site: Site) -> None:
+    async def watched() -> list[list[str]]:
+        _, _, subscriptions = await site.api("GET", "subscriptions?limit=100", NGSILD_Tenant=TENANT)
+        return [each["watchedAttributes"] for each in subscriptions if each["entities"][0]["type"] == "Gate"]
+
+    members: dict[str, Any] = {"entity_type": "Gate", "commands": [{"name": "open"}]}
+    await provision(site, "gate1", **members, entity_name="urn:ngsi-ld:Gate:1")
+    await provision(site, "gate2", **members, entity_name="urn:ngsi-ld:Gate:2")
+    assert await watched() == [["open"]], "one for the type, not one for each device"
+    await site.provision("PUT", "/iot/devices/gate2", {"commands": [{"name": "open"}, {"name": "lock"}]})
+    assert await watched() == [["lock", "open"]]
+    await site.provision("DELETE", "/iot/devices/gate2")
+    assert await watched() == [["open"]]
+    await site.provision("DELETE", "/iot/devices/gate1")
+    assert await watched() == []
