@@ -128,7 +128,10 @@ class Converter:
     ) -> Converted:
         """Let the first profile read it that knows the device and can read the payload."""
         key = (parts.get("apikey", ""), parts.get("device", ""))
-        *others, last = [profile for profile in profiles if self._registry.knows(profile.name, *key)] or [profiles[0]]
+        knowing = [profile for profile in profiles if self._registry.knows(profile.name, *key)]
+        if not knowing and key[1]:
+            self._registry.find(profiles[0].name, *key)  # tells that it is unknown, whatever the payload is
+        *others, last = knowing or [profiles[0]]
         for profile in others:  # a group of no particular protocol: what is not JSON is for the next
             try:
                 return self._convert(profile, parts, payload, received_at)

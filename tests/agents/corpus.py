@@ -1,7 +1,7 @@
 """The corpus: messages as devices send them, each with the entities it makes or the reason why it makes none.
 
-A file holds `topic`, one of `payload` (JSON), `payload_text` and `payload_hex`, and either `entities` or `reason` and
-`detail`. All are received at `RECEIVED_AT` by an agent with the devices of the campus and `open-devices.toml`.
+A file holds `topic` or `route` (of the HTTP port), one of `payload` (JSON), `payload_text` and `payload_hex`, and either `entities` or `reason` and
+`detail`. All are received at `RECEIVED_AT` by an agent with the devices of the campus, `open-devices.toml` and `vendors.toml`.
 """
 
 import json
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agents.conversion import Converter
+from agents.conversion import Converted, Converter
 from agents.device_file import load_device_files
 from agents.profile import BUNDLED, Profile, load_profiles
 from agents.pseudonyms import Pseudonyms
@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parent.parent / "corpus"
 DEVICE_FILES = (
     Path(__file__).parent.parent.parent / "pilots" / "campus" / "devices.toml",
     FOLDER / "open-devices.toml",
+    FOLDER / "vendors.toml",
 )
 RECEIVED_AT = datetime(2026, 4, 2, 8, 0, 5, tzinfo=UTC)
 PSEUDONYMS = Pseudonyms(b"key of the corpus")
@@ -33,10 +34,12 @@ class Case:
     name: str
     protocol: str
     topic: str
+    """The topic, or the path of the HTTP port."""
     payload: bytes
     entities: list[dict[str, Any]] | None
     refusal: tuple[str, str] | None
     """Reason and detail."""
+    is_http: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -50,20 +53,32 @@ def read_case(path: Path) -> Case:
         payload = content.get("payload_text", json.dumps(content.get("payload"))).encode()
     refusal = (content["reason"], content["detail"]) if "reason" in content else None
     name = f"{path.parent.parent.name}/{path.parent.name}/{path.stem}"
-    return Case(name, path.parent.parent.name, content["topic"], payload, content.get("entities"), refusal)
+    address = content.get("topic") or content["route"]
+    entities = content.get("entities")
+    return Case(name, path.parent.parent.name, address, payload, entities, refusal, "route" in content)
 
 
 CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*/*.json"))]
 PROFILES: dict[str, Profile] = load_profiles(BUNDLED)
+ROUTER = Router(PROFILES.values())
 
 
 def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
     """A converter that has seen nothing yet."""
     registry = Registry(PROFILES, [load_device_files(DEVICE_FILES, PROFILES)], pseudonyms)
-    return Converter(Router(PROFILES.values()), registry)
+    return Converter(ROUTER, registry)
+
+
+def convert(converter: Converter, case: Case) -> Converted:
+    """What the converter makes of a case, whichever way it came."""
+    if not case.is_http:
+        return converter.convert(case.topic, case.payload, RECEIVED_AT)
+    route = ROUTER.at_path(case.topic)
+    assert route is not None
+    return converter.convert_as(route.profile, route.parts, case.payload, RECEIVED_AT)
 
 
 def converted(case: Case) -> list[dict[str, Any]]:
     """The entities a fresh agent makes of a case."""
-    fragments = new_converter().convert(case.topic, case.payload, RECEIVED_AT).fragments
+    fragments = convert(new_converter(), case).fragments
     return [json.loads(fragment.body) for fragment in fragments]
