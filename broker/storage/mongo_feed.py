@@ -33,7 +33,7 @@ _AWAIT_MS = 1000
 _CLOSE_WITHIN_S = 0.5
 # How long to let events gather before the next round trip, by the number that the last one brought at once: a round
 # trip costs as much as ten events, of MongoDB's time and ours. Few that come slowly are taken as they come.
-_GATHER = ((8, 0.001), (200, 0.004))
+_GATHER = ((8, 0.001), (16, 0.004), (200, 0.012))
 _AT_ONCE_S = 0.008
 _RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 # InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and three ways to say that a token is none: the
