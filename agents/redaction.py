@@ -29,6 +29,17 @@ def shown(payload: bytes, profile: Profile | None, pseudonyms: Pseudonyms) -> st
     return text
 
 
+def shown_topic(topic: str, profile: Profile | None) -> str:
+    """Return the topic as it may be logged and kept: parts that the profile calls sensitive are hidden."""
+    if profile is None or profile.fields is None:
+        return topic
+    sensitive = frozenset(profile.fields.sensitive)
+    for scheme in profile.topics:
+        if sensitive.intersection(scheme.names) and (parts := scheme.parse(topic)) is not None:
+            return scheme.format(**{name: _HIDDEN if name in sensitive else part for name, part in parts.items()})
+    return topic
+
+
 def _masked(payload: bytes, profile: Profile | None, pseudonyms: Pseudonyms) -> str:
     unseen = f"{len(payload)} bytes, fingerprint {pseudonyms.fingerprint(payload)}"
     if profile is None or profile.fields is None:

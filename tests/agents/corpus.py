@@ -1,7 +1,8 @@
 """The corpus: messages as devices send them, each with the entities it makes or the reason why it makes none.
 
-A file holds `topic` or `route` (of the HTTP port), one of `payload` (JSON), `payload_text` and `payload_hex`, and either `entities` or `reason` and
-`detail`. All are received at `RECEIVED_AT` by an agent with the devices of the campus, `open-devices.toml` and `vendors.toml`.
+A file holds `topic` or `route` (of the HTTP port), one of `payload` (JSON), `payload_text` and `payload_hex`, and
+either `entities` or `reason` and `detail`. All are received at `RECEIVED_AT` by an agent with the devices of the
+campus, `open-devices.toml` and `vendors.toml`.
 """
 
 import json
@@ -39,7 +40,6 @@ class Case:
     entities: list[dict[str, Any]] | None
     refusal: tuple[str, str] | None
     """Reason and detail."""
-    is_http: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -55,7 +55,7 @@ def read_case(path: Path) -> Case:
     name = f"{path.parent.parent.name}/{path.parent.name}/{path.stem}"
     address = content.get("topic") or content["route"]
     entities = content.get("entities")
-    return Case(name, path.parent.parent.name, address, payload, entities, refusal, "route" in content)
+    return Case(name, path.parent.parent.name, address, payload, entities, refusal)
 
 
 CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*/*.json"))]
@@ -69,16 +69,20 @@ def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
     return Converter(ROUTER, registry)
 
 
-def convert(converter: Converter, case: Case) -> Converted:
-    """What the converter makes of a case, whichever way it came."""
-    if not case.is_http:
-        return converter.convert(case.topic, case.payload, RECEIVED_AT)
-    route = ROUTER.at_path(case.topic)
-    assert route is not None
-    return converter.convert_as(route.profile, route.parts, case.payload, RECEIVED_AT)
+def profile_at(address: str) -> Profile:
+    """The profile that reads a topic, or a path of the HTTP port."""
+    return (ROUTER.at_path(address) or ROUTER.route(address)).profile
+
+
+def convert(converter: Converter, address: str, payload: bytes) -> Converted:
+    """What the converter makes of a message, whether it came by a topic or by a profile's route."""
+    route = ROUTER.at_path(address)
+    if route is None:
+        return converter.convert(address, payload, RECEIVED_AT)
+    return converter.convert_as(route.profile, route.parts, payload, RECEIVED_AT)
 
 
 def converted(case: Case) -> list[dict[str, Any]]:
     """The entities a fresh agent makes of a case."""
-    fragments = convert(new_converter(), case).fragments
+    fragments = convert(new_converter(), case.topic, case.payload).fragments
     return [json.loads(fragment.body) for fragment in fragments]

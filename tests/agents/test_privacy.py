@@ -14,8 +14,7 @@ from agents.errors import ConfigurationError, MeasureError
 from agents.metrics import Metrics
 from agents.profile import Profile
 from agents.rejections import Rejections
-from agents.routing import Router
-from tests.agents.corpus import CASES, PROFILES, PSEUDONYMS, RECEIVED_AT, Case, new_converter
+from tests.agents.corpus import CASES, PSEUDONYMS, RECEIVED_AT, Case, convert, new_converter, profile_at
 
 NAME, CARD, UID, IMAGE, KELVIN = "Zineb El Fassi", 99887766554, "de:ad:be:ef:77", "/9j/4AAQSkZJRgSECRET", "311.987654"
 SECRETS = (
@@ -29,15 +28,23 @@ SECRETS = (
     "Salma",
     "8165538",
     "40:a0:83:80",
+    "60877610dead",
+    "60:87:76:10",
+    "1de4b189",
+    "192.168.20",
 )
 
-IDENTITY_CASES = [case for case in CASES if case.protocol in ("onvif", "uhppoted", "esp_rfid")]
+IDENTITY_CASES = [case for case in CASES if profile_at(case.topic).bears_identity]
 PLANTED = {
     "username": NAME,
     "card-number": CARD,
     "uid": UID,
     "Temperature": KELVIN,
     "Image": IMAGE,
+    "cardNo": str(CARD),
+    "employeeNoString": str(CARD),
+    "name": NAME,
+    "currTemperature": KELVIN,
     "ImageUri": f"http://cam/{IMAGE}.jpg",
 }
 BROKEN: list[Any] = [None, True, -1, 1.5, "?", NAME, {"of": NAME}, [NAME], {NAME: CARD}]
@@ -51,10 +58,10 @@ def everything_that_leaves(topic: str, payload: bytes) -> str:
     out: list[str] = []
     with capture_logs() as logs:
         try:
-            fragments = converter.convert(topic, payload, RECEIVED_AT).fragments
+            fragments = convert(converter, topic, payload).fragments
             out += [fragment.body.decode() for fragment in fragments]
         except MeasureError as error:
-            profile = Router(PROFILES.values()).route(topic).profile
+            profile = profile_at(topic)
             rejections.add(error, topic, payload, profile, RECEIVED_AT)
     out += [repr(logs), repr(rejections.latest()), generate_latest(metrics.registry).decode()]
     return "\n".join(out)
