@@ -15,6 +15,8 @@ from ngsi.datetimes import system_text
 
 LIMIT_COUNT = 1000
 MAX_OFFSET = 1_000_000_000
+NOTIFICATION_BYTES = 20_000_000
+"""A request may have commanded thousands of devices at once, and one notification tells of all."""
 Text = Annotated[str | None, Query()]
 
 
@@ -30,7 +32,7 @@ def commands_router(commands: RunningCommands | None) -> APIRouter:
     @router.post("/notify", status_code=204)
     async def notify(request: Request, tenant: str = "") -> Response:
         """Notifications of the context broker: commands are stored, then it is answered 204; 503: tell it again."""
-        body = await object_of(request)
+        body = await object_of(request, NOTIFICATION_BYTES)
         try:
             await served().notified(tenant, body)
         except StoreUnavailable as error:

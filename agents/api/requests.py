@@ -48,13 +48,13 @@ def count_of(request: Request, name: str) -> int:
     return int(text)
 
 
-async def object_of(request: Request) -> Json:
+async def object_of(request: Request, max_bytes: int = MAX_BODY_BYTES) -> Json:
     """Return the body, which must be a JSON object."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise WrongSyntax(f"Wrong syntax in request: the body has more than {MAX_BODY_BYTES} bytes")
+        if len(body) > max_bytes:
+            raise WrongSyntax(f"Wrong syntax in request: the body has more than {max_bytes} bytes")
     try:
         value: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:

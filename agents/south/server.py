@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agents.commands.base import Commands
+from agents.commands.payloads import ultralight
 from agents.errors import ContractError, Empty, MeasureError, NotTaken
 from agents.intake import Intake
 from agents.profile import Profile
@@ -102,19 +103,10 @@ def _told(asked: Asked, commands: Sequence[tuple[str, object]], *, accepts_json:
     """The answer to a request that was taken: commands for a polling device, else nothing."""
     if asked.is_ultralight:
         device = asked.parts["device"]
-        return Response(
-            "#".join(f"{device}@{name}|{_text(value)}" for name, value in commands), media_type="text/plain"
-        )
+        return Response("#".join(ultralight(device, *command) for command in commands), media_type="text/plain")
     if not commands and not accepts_json:
         return Response("", media_type="text/html")
     return _json(dict(commands))
-
-
-def _text(value: object) -> str:
-    """The value of an UltraLight command: parameters as name=value."""
-    if isinstance(value, dict):
-        return "|".join(f"{name}={_text(part)}" for name, part in value.items())
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _accepts_json(request: Request) -> bool:

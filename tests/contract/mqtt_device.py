@@ -1,12 +1,15 @@
 """An MQTT device that is told commands: listens on its topic, keeps what it hears, says what it is told to say."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 
 class MqttDevice:
@@ -19,12 +22,28 @@ class MqttDevice:
         self._loop = asyncio.get_running_loop()
         self._server = urlsplit(url)
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean)
-        self._client.on_connect = lambda *_: self._client.subscribe(topic, 1)
-        self._client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._subscribed.set)
+        self._topic = topic
+        self.answer: Callable[[str], tuple[str, str] | None] = lambda payload: None
+        """The topic and payload of the answer to a payload."""
+        self._client.on_connect = self._connected
+        self._client.on_subscribe = self._listening
         self._client.on_message = self._receive
 
-    def _receive(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        self._loop.call_soon_threadsafe(self.heard.append, message.payload.decode())
+    def _connected(
+        self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        client.subscribe(self._topic, 1)
+
+    def _listening(
+        self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._subscribed.set)
+
+    def _receive(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        payload = message.payload.decode()
+        self._loop.call_soon_threadsafe(self.heard.append, payload)
+        if (answer := self.answer(payload)) is not None:
+            client.publish(*answer, qos=1)
 
     async def connect(self) -> None:
         """Return when it is subscribed."""
