@@ -12,10 +12,12 @@ import pytest
 
 from broker.embedded import running_mongod, running_mqtt
 from broker.storage.mongo_replica import become_primary
+from tests.driver import close_sockets_of_broken_off_connects
 from tests.waiting import until_sync
 
 # The receivers of the tests listen on this machine; what is refused by default has tests of its own.
 os.environ.setdefault("MEDINA_NOTIFY_ADDRESSES", "any")
+close_sockets_of_broken_off_connects()
 
 
 # Not of the system's choice: it gives those to every connection, also between the choice and the server's start.
