@@ -1,5 +1,6 @@
 """What every decoder promises."""
 
+import base64
 import json
 from datetime import datetime
 
@@ -8,22 +9,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import MeasureError
+from agents.errors import MeasureError, NotAuthentic
 from agents.measure import Measure
-from agents.protocols import PROTOCOLS, esp_rfid, iotagent_json, onvif, uhppoted
+from agents.protocols import CODECS, PROTOCOLS, esp_rfid, iotagent_json, lorawan, onvif, uhppoted
 from agents.protocols.base import read_json
 from tests.agents.corpus import CASES, RECEIVED_AT
 from tests.agents.payloads import JSON, nearly_right
 
-TOPICS = [{"device": "d"}, {"apikey": "k", "device": "d"}, {"apikey": "k", "device": "d", "attribute": "a"}]
+TOPICS = [
+    {"device": "d"},
+    {"apikey": "k", "device": "d"},
+    {"apikey": "k", "device": "d", "attribute": "a"},
+    {"device": "d", "value": "relay/0"},
+    {"device": "d", "component": "switch:0"},
+    {"gateway": "g", "mac": "60877610DEAD"},
+    *({"device": "d", "codec": codec} for codec in sorted(CODECS["lorawan"])),
+]
 
-NEAR = st.sampled_from(CASES).flatmap(nearly_right)
-PAYLOADS = st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()) | NEAR
+PAYLOADS = st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode())
+
+
+def payloads_of(protocol: str) -> st.SearchStrategy[bytes]:
+    """Any bytes, any JSON, and what is nearly right for a protocol."""
+    near = st.sampled_from([case for case in CASES if case.protocol == protocol]).flatmap(nearly_right)
+    return PAYLOADS | near | near
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
-@given(topic=st.sampled_from(TOPICS), payload=PAYLOADS)
-def test_any_bytes_give_measures_or_a_measure_error(protocol: str, topic: dict[str, str], payload: bytes) -> None:
+@given(topic=st.sampled_from(TOPICS), data=st.data())
+def test_any_bytes_give_measures_or_a_measure_error(protocol: str, topic: dict[str, str], data: st.DataObject) -> None:
+    payload = data.draw(payloads_of(protocol))
     try:
         measures = PROTOCOLS[protocol](topic, payload, RECEIVED_AT)
     except MeasureError:
@@ -36,8 +51,10 @@ def test_any_bytes_give_measures_or_a_measure_error(protocol: str, topic: dict[s
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
-@given(topic=st.sampled_from(TOPICS), payload=PAYLOADS)
-def test_decoding_is_a_function_of_its_arguments(protocol: str, topic: dict[str, str], payload: bytes) -> None:
+@given(topic=st.sampled_from(TOPICS), data=st.data())
+def test_decoding_is_a_function_of_its_arguments(protocol: str, topic: dict[str, str], data: st.DataObject) -> None:
+    payload = data.draw(payloads_of(protocol))
+
     def outcome() -> object:
         try:
             return PROTOCOLS[protocol](topic, payload, RECEIVED_AT)
@@ -97,6 +114,22 @@ def test_onvif_forms_give_the_same_measure() -> None:
     bodies = [{"UtcTime": "2026-04-02T08:00:00Z", "Data": section} for section in (items, simple)]
     first, second = (onvif.decode({}, json.dumps(body).encode(), RECEIVED_AT) for body in bodies)
     assert first == second
+
+
+@given(payload=st.binary(max_size=40), codec=st.sampled_from(sorted(CODECS["lorawan"])))
+def test_any_frame_gives_measures_or_a_measure_error(payload: bytes, codec: str) -> None:
+    uplink = {"deviceInfo": {}, "data": base64.b64encode(payload).decode()}
+    try:
+        measures = lorawan.decode({"codec": codec}, json.dumps(uplink).encode(), RECEIVED_AT)
+    except MeasureError:
+        return
+    orjson.dumps([measure.values for measure in measures])
+
+
+@given(payload=st.binary(max_size=60), key=st.binary(min_size=1, max_size=8))
+def test_bytes_that_nobody_has_signed_are_refused(payload: bytes, key: bytes) -> None:
+    with pytest.raises(NotAuthentic):
+        uhppoted.authenticate(payload, key)
 
 
 @pytest.mark.parametrize(
