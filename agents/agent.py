@@ -43,6 +43,7 @@ from agents.storage.mongo_connection import MongoConnection
 from agents.storage.mongo_ledger import MongoLedger
 from agents.storage.mongo_provisioning import MongoProvisioning
 from agents.storage.mongo_slots import MongoSlots
+from agents.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -177,8 +178,9 @@ class Agent:
                 _fail(task)
         finally:
             north.should_exit = south.should_exit = True
-            for task in (receiving, passing_on, following, commanding, stopped):
+            for task in (receiving, passing_on, commanding, stopped):
                 task.cancel()
+            await end([following])
             if not south.started:
                 measuring.cancel()
             await asyncio.gather(*parts, return_exceptions=True)

@@ -26,6 +26,7 @@ from agents.errors import StoreUnavailable
 from agents.fragment import Fragment
 from agents.metrics import Metrics
 from agents.northbound import Northbound
+from agents.tasks import end
 from ngsi.datetimes import system_text
 
 log = structlog.get_logger(__name__)
@@ -78,13 +79,10 @@ class Dispatcher:
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
+            await end(tasks)
             if self._sending:
                 await asyncio.wait(self._sending.values(), timeout=FINISH_S)
-            for task in self._sending.values():
-                task.cancel()
-            await asyncio.gather(*tasks, *self._sending.values(), return_exceptions=True)
+            await end(self._sending.values())
             with contextlib.suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout(1):
                     await self._store.resign(self._holder)

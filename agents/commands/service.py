@@ -32,6 +32,7 @@ from agents.provisioning.commanded import commanded
 from agents.provisioning.directory import Directory
 from agents.registry import Registry
 from agents.specification import CommandSpec, DeviceSpec
+from agents.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,7 @@ class RunningCommands(Commands):
         finally:
             for part in parts:
                 part.cancel()
+            await end(parts[1:])
             await asyncio.gather(*parts, return_exceptions=True)
             self._configuration.stop()
             for connection in self._connections:
