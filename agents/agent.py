@@ -77,34 +77,15 @@ class Agent:
         self._registry = Registry(profiles, sources, pseudonyms, autoprovision=settings.autoprovision)
         if self._directory is not None:
             self._directory.on_change = self._registry.forget
-        self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
-        self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")
-        self.port: int = self._listener.getsockname()[1]
-        """Where the provisioning API and /health /ready /metrics /rejected are."""
-        self.south_port: int = self._south_listener.getsockname()[1]
-        """Where HTTP devices send their measures."""
-        self._commands: Commands = NoCommands()
-        if connection is not None and self._directory is not None:
-            self._commands = make_commands(
-                settings, connection, self._registry, self._directory, self.metrics, self.port
-            )
-            self._directory.on_joined = self._commands.joined
+        self._listen(settings)
+        self._commands = self._make_commands(connection, settings)
         self._ledger = Ledger()
         self.speakers = Speakers(router, settings.agent_slots)
         self._sessions = Sessions(self._maker(settings, router), settings.agent_slots)
         self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
         self._secrets = settings.keys()
         converter = Converter(router, self._registry, self._secrets, committed=self._ledger)
-        self._reception = Reception(
-            converter,
-            router,
-            self.speakers,
-            self._ledger,
-            Allowance(settings.device_rate, settings.device_burst_count),
-            self.rejections,
-            self.metrics,
-            self._directory,
-        )
+        self._reception = self._make_reception(converter, router, settings)
         self._written = None if connection is None else MongoLedger(connection)
         self._intake = Intake(
             self._reception,
@@ -131,6 +112,33 @@ class Agent:
             None if self._membership is None else self._membership.sure,
         )
         log.info("device files read", devices=len(devices), profiles=sorted(profiles))
+
+    def _listen(self, settings: Settings) -> None:
+        self._listener = listen(settings.host, settings.agent_port, "MEDINA_AGENT_PORT")
+        self._south_listener = listen(settings.host, settings.south_port, "MEDINA_SOUTH_PORT")
+        self.port: int = self._listener.getsockname()[1]
+        """Where the provisioning API and /health /ready /metrics /rejected are."""
+        self.south_port: int = self._south_listener.getsockname()[1]
+        """Where HTTP devices send their measures."""
+
+    def _make_reception(self, converter: Converter, router: Router, settings: Settings) -> Reception:
+        return Reception(
+            converter,
+            router,
+            self.speakers,
+            self._ledger,
+            Allowance(settings.device_rate, settings.device_burst_count),
+            self.rejections,
+            self.metrics,
+            self._directory,
+        )
+
+    def _make_commands(self, connection: MongoConnection | None, settings: Settings) -> Commands:
+        if connection is None or self._directory is None:
+            return NoCommands()
+        commands = make_commands(settings, connection, self._registry, self._directory, self.metrics, self.port)
+        self._directory.on_joined = commands.joined
+        return commands
 
     def _maker(self, settings: Settings, router: Router) -> Callable[[int], Southbound]:
         link = settings.link()

@@ -245,7 +245,7 @@ async def test_expressions_payload_types_and_headers(site: Site, free_port: Call
 
 async def test_expiry_and_what_comes_too_late(mongo: str, mqtt_url: str, context_api: Api, site: Site) -> None:
     """A command nobody takes expires; a result after that still counts, the same again does not."""
-    changes = {"database": "expiry", "command_expires_s": 0.5}
+    changes = {"database": "expiry", "command_expires_s": 1.0}
     async with running_site(mongo, mqtt_url, context_api, **changes) as brief:
         group = {"apikey": "brief", "entity_type": "Door", "resource": "/iot/json", "commands": [{"name": "open"}]}
         assert (await brief.provision("POST", "/iot/groups", {"groups": [group]}))[0] == 201
@@ -259,8 +259,9 @@ async def test_expiry_and_what_comes_too_late(mongo: str, mqtt_url: str, context
             wanted = {"late": 1.0, "repeated": float(count - 1)}
             await until(partial(counted, brief, wanted))
         (one,) = await listed(brief, device="door1")
-        assert [step["status"] for step in one["history"]] == ["PENDING", "PENDING", "EXPIRED", "OK"]
-        assert one["history"][1]["note"] == "the device is not subscribed"
+        statuses = [step["status"] for step in one["history"]]
+        assert (statuses[0], statuses[-2:]) == ("PENDING", ["EXPIRED", "OK"])
+        assert "the device is not subscribed" in [step["note"] for step in one["history"]]
 
 
 def heard(device: MqttDevice, payloads: list[str]) -> bool:
