@@ -19,7 +19,7 @@ from tests.bench import cameras, machine, table, wrk
 from tests.bench.errors import BenchError, ScenarioUnknown
 from tests.bench.floors import Floors, floor_app
 from tests.bench.scenario import Outcome, Scenario
-from tests.bench.scenarios import ALL, WHEN_NAMED
+from tests.bench.scenarios import ALL, WHEN_NAMED, mapping
 from tests.bench.scenarios.update import ATTRIBUTE
 from tests.end_to_end.city import City
 from tests.end_to_end.process import Usage
@@ -71,6 +71,7 @@ def observed(city: City, scenario: Scenario, seconds: float) -> Outcome:
 def bench(scenarios: list[Scenario], seconds: float, folder: Path, console: Console) -> None:
     """Start a city, measure, print and write the report."""
     city = City(folder, numbers=("n", ATTRIBUTE))
+    mapping.prepare(folder)
     with console.status("starting …") as status, floor_app(folder) as floor_url:
         try:
             city.start(*city.parts)
