@@ -33,7 +33,8 @@ _EXAMPLES: Mapping[str, Scalar] = {"zone": "urn:ngsi-ld:Zone:1", "direction": "i
 """Settings of the device that is made up, where nobody gives others."""
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """Why nothing is made of a message."""
 
     stage: str
@@ -43,7 +44,8 @@ class Problem(NamedTuple):
     way_out: str
 
 
-class FieldTried(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FieldTried:
     """One field of a measure. `becomes`: the attributes made of it, or why there is none."""
 
     name: str
@@ -52,7 +54,8 @@ class FieldTried(NamedTuple):
     becomes: str
 
 
-class MeasureTried(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MeasureTried:
     """One measure, as the decoder has understood it."""
 
     kind: str

@@ -27,9 +27,10 @@ def show_trial(console: Console, trial: Trial) -> None:
     if trial.problem is None:
         console.print(f"[green]ok[/] {len(trial.entities)} entities", highlight=False)
         return
-    stage, reason, text, way_out = trial.problem
-    console.print(f"[red]failed[/] at the {stage}: {reason}: {escape(text)}", highlight=False, soft_wrap=True)
-    console.print(f"[bold]way out[/] {escape(way_out)}", highlight=False, soft_wrap=True)
+    problem = trial.problem
+    said = f"[red]failed[/] at the {problem.stage}: {problem.reason}: {escape(problem.text)}"
+    console.print(said, highlight=False, soft_wrap=True)
+    console.print(f"[bold]way out[/] {escape(problem.way_out)}", highlight=False, soft_wrap=True)
 
 
 def show_profiles(console: Console, profiles: Mapping[str, Profile]) -> None:

@@ -6,7 +6,6 @@ Nothing is stored, and no device joins a group. Values of sensitive fields are n
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -85,7 +84,7 @@ def trial_router(profiles: Mapping[str, Profile], registry: Registry, secrets: M
             devices=registry.without_joining() if body.known else None,
             secrets=secrets,
         )
-        return answer(asdict(attempt(question, registry.pseudonyms)))
+        return answer(attempt(question, registry.pseudonyms))
 
     @router.get("/profiles")
     async def list_profiles() -> Response:
