@@ -12,6 +12,8 @@ import pytest
 
 from agents.agent import Agent
 from agents.settings import Settings
+from broker.notify.service import running_notifier
+from broker.notify.settings import DeliverySettings
 from broker.settings import Settings as BrokerSettings
 from tests.broker.api.conftest import Api, serving
 from tests.end_to_end.device import publish
@@ -111,6 +113,15 @@ async def context_api(mongo: str) -> AsyncIterator[Api]:
         BrokerSettings(mongodb_uri=mongo, database="contract", contexts="pilots/campus/contexts")
     ) as api:
         yield api
+
+
+@pytest.fixture(scope="session")
+async def notifier(mongo: str, context_api: Api) -> AsyncIterator[None]:
+    """The notifier of that context API: without it no agent learns of commands."""
+    settings = BrokerSettings(mongodb_uri=mongo, database="contract")
+    async with running_notifier(settings, DeliverySettings(first_retry_s=0.05, retry_cap_s=0.2)) as running:
+        await until(lambda: not any(running.checks().values()))
+        yield
 
 
 @pytest.fixture(scope="session")

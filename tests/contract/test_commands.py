@@ -1,14 +1,11 @@
 """Commands the FIWARE tutorials' way: provision, PATCH the attribute, the device is told and answers, it shows."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from broker.notify.service import running_notifier
-from broker.notify.settings import DeliverySettings
-from broker.settings import Settings as BrokerSettings
 from tests.broker.api.conftest import Api
 from tests.contract.conftest import Site, running_site
 from tests.contract.http_device import http_device
@@ -17,14 +14,6 @@ from tests.waiting import until
 
 JSON_KEY, UL_KEY = "commandjson", "commandul"
 TENANT = "openiot"
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def notifier(mongo: str, context_api: Api) -> AsyncIterator[None]:
-    settings = BrokerSettings(mongodb_uri=mongo, database="contract")
-    async with running_notifier(settings, DeliverySettings(first_retry_s=0.05, retry_cap_s=0.2)) as running:
-        await until(lambda: not any(running.checks().values()))
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

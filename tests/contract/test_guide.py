@@ -26,7 +26,7 @@ curl() {
 
 
 async def test_every_command_of_the_guide_works(
-    mongo: str, mqtt_url: str, context_api: Api, free_port: Callable[[], int], tmp_path: Path
+    mongo: str, mqtt_url: str, context_api: Api, notifier: None, free_port: Callable[[], int], tmp_path: Path
 ) -> None:
     changes = {"devices": "pilots/campus/devices.toml", "database": "guide"}
     async with running_site(mongo, mqtt_url, context_api, **changes) as site:
@@ -64,3 +64,6 @@ async def test_every_command_of_the_guide_works(
     assert '"temperature":{"type":"Property","value":20' in printed
     assert '"illuminance":{"type":"Property","value":120' in printed
     assert '"reason":"unknown-device"' in printed
+    assert '{"open":{"percent":40}}' in printed
+    assert '"open_status":"OK","open_info":"opened"' in printed
+    assert '"status":"OK","note":"result"' in printed
