@@ -56,6 +56,17 @@ topic write /+/+/cmdexe
 topic write +/+/cmdexe
 topic write /+/+/configuration/commands
 topic write +/+/configuration/commands
+topic write application/#
+topic write v3/#
+topic write home/+/BTtoMQTT/#
+topic write senml/#
+topic write zigbee2mqtt/#
+topic write tele/#
+topic write stat/#
+topic write shellies/#
+topic write +/events/rpc
+topic write +/status/+
+topic write +/online
 topic read /+/+/cmd
 topic read /+/+/configuration/values
 
