@@ -86,6 +86,28 @@ def profiles(
         _refuse(error)
 
 
+@agent.command()
+def commands(
+    device: Annotated[str, typer.Option(help="Only those of this device.")] = "",
+    apikey: Annotated[str, typer.Option(help="Only those of devices with this apikey.")] = "",
+    status: Annotated[str, typer.Option(help="Only those in this status, e.g. PENDING.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+) -> None:
+    """Show what became of the latest commands, asked of the agent of these settings."""
+    from rich.console import Console
+
+    from agents.commands.report import show_commands
+    from agents.errors import ConfigurationError
+    from agents.settings import read_settings
+
+    try:
+        settings = read_settings()
+        query: dict[str, str | int] = {"device": device, "apikey": apikey, "status": status, "limit": limit}
+        show_commands(Console(), settings.notify_url(settings.agent_port), query)
+    except ConfigurationError as error:
+        _refuse(error)
+
+
 def _payload(given: str) -> bytes:
     """What is given, what is in the file it names, or what comes in."""
     from agents.errors import ConfigurationError

@@ -1,6 +1,8 @@
 """Commands the FIWARE tutorials' way: provision, PATCH the attribute, the device is told and answers, it shows."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -329,3 +331,71 @@ async def test_subscription_follows_what_is_provisioned(site: Site) -> None:
     assert await watched() == [["open"]]
     await site.provision("DELETE", "/iot/devices/gate1")
     assert await watched() == []
+
+
+WRITES: list[tuple[str, str, Any]] = [
+    ("PATCH", "entities/{id}/attrs/ring", {"type": "Property", "value": "x"}),
+    ("PUT", "entities/{id}/attrs/ring", {"type": "Property", "value": "x"}),
+    ("PATCH", "entities/{id}/attrs", {"ring": {"type": "Property", "value": "x"}}),
+    ("POST", "entities/{id}/attrs", {"ring": {"type": "Property", "value": "x"}}),
+    ("PATCH", "entities/{id}", {"ring": {"type": "Property", "value": "x"}}),
+    ("POST", "entityOperations/update", [{"id": "{id}", "type": "Bell", "ring": {"type": "Property", "value": "x"}}]),
+    ("POST", "entityOperations/upsert?options=update", [{"id": "{id}", "type": "Bell", "ring": {"value": "x"}}]),
+    ("POST", "entityOperations/merge", [{"id": "{id}", "type": "Bell", "ring": {"value": "x"}}]),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+async def test_whichever_way_it_is_written(site: Site, method: str, path: str, body: Any) -> None:
+    device = f"bell-write-{WRITES.index((method, path, body))}"
+    entity = await provision(site, device, transport="HTTP")
+    written = json.loads(json.dumps(body).replace("{id}", entity))
+    status, _, answer = await site.api(method, path.replace("{id}", entity), written, NGSILD_Tenant=TENANT)
+    assert status in (201, 204), answer
+    await until_listed(site, device, 1)
+    await site.arrived(entity, ring_status="PENDING")
+    (one,) = await listed(site, device=device)
+    assert (one["command"], one["value"]) == ("ring", "x")
+    found = await site.entity(entity)
+    assert found is not None
+    assert found["ring"]["value"] == {"type": "command", "id": one["id"]}
+
+
+async def test_one_request_for_many_devices(site: Site) -> None:
+    entities = [await provision(site, f"bell-many-{number}", transport="HTTP") for number in range(5)]
+    ring, move = {"type": "Property", "value": 1}, {"type": "Property", "value": 2}
+    body = [{"id": entity, "type": "Bell", "ring": ring, "move": move} for entity in entities]
+    assert (await site.api("POST", "entityOperations/update", body, NGSILD_Tenant=TENANT))[0] == 204
+    for number in range(5):
+        await until_listed(site, f"bell-many-{number}", 2)
+
+
+async def test_device_with_a_session_that_is_away(site: Site) -> None:
+    """Its MQTT broker keeps the command; the agent knows that it does."""
+    entity = await provision(site, "bell-away")
+    topic = f"/{JSON_KEY}/bell-away/cmd"
+    async with mqtt_device(site.mqtt_url, topic, "bell-away", clean=False):
+        pass
+    await command(site, entity, "ring", "later")
+    await site.arrived(entity, ring_status="DELIVERED")
+    async with mqtt_device(site.mqtt_url, topic, "bell-away", clean=False) as bell:
+        await until(lambda: bell.heard == ['{"ring":"later"}'])
+
+
+async def test_a_second_agent_takes_what_the_first_sends(mongo: str, site: Site) -> None:
+    """Notifications and results may go to any agent; the one that leads sends, in order."""
+    async with running_site(mongo, site.mqtt_url, site.api, mqtt_client_id="commands-second", agent_slots=1) as other:
+        entity = await provision(site, "bell-second")
+        async with mqtt_device(site.mqtt_url, f"/{JSON_KEY}/bell-second/cmd") as bell:
+            for number in range(6):
+                instance: dict[str, Any] = {"type": "Property", "value": number, "modifiedAt": recently(number)}
+                instance |= {"previousValue": {"type": "command"}}
+                at = (site, other)[number % 2].north
+                told = {"id": f"urn:x:{number}", "data": [{"id": entity, "type": "Bell", "move": instance}]}
+                assert (await site.request("POST", f"{at}/notify?tenant=openiot", told))[0] == 204
+            await until(lambda: bell.heard == [f'{{"move":{number}}}' for number in range(6)])
+
+
+def recently(number: int) -> str:
+    """A time that is just over."""
+    return (datetime.now(UTC) + timedelta(milliseconds=number)).isoformat(timespec="milliseconds")

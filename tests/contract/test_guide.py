@@ -43,6 +43,7 @@ async def test_every_command_of_the_guide_works(
         for written, here in places.items():
             script = script.replace(written, here)
         environment = {
+            "MEDINA_AGENT_PORT": str(site.agent.port),
             "MONGODB_URI": mongo,
             "MEDINA_DATABASE": "guide",
             "MQTT_URL": mqtt_url,
@@ -67,3 +68,4 @@ async def test_every_command_of_the_guide_works(
     assert '{"open":{"percent":40}}' in printed
     assert '"open_status":"OK","open_info":"opened"' in printed
     assert '"status":"OK","note":"result"' in printed
+    assert "1 of 1" in printed
