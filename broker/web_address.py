@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -10,17 +11,21 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from broker.address_rule import AddressRule
 
 _LOOKUPS_COUNT = 4
+_REMEMBERED_COUNT = 10_000
 
 
 class GuardedResolver(AbstractResolver):
     """Resolves names for an aiohttp connector, which connects to the very addresses that were checked here.
 
     It has threads of its own, `lookups_count` at the most: a DNS server that is slow to answer does not keep others
-    from being served. Who asks for a name that is being looked up already waits for the same answer.
+    from being served. Who asks for a name that is being looked up already waits for the same answer, and an answer is
+    good for `remembered_s`; whether its addresses are permitted is asked each time.
     """
 
-    def __init__(self, rule: AddressRule, lookups_count: int = _LOOKUPS_COUNT) -> None:
+    def __init__(self, rule: AddressRule, lookups_count: int = _LOOKUPS_COUNT, remembered_s: float = 0.0) -> None:
         self._rule = rule
+        self._remembered_s = remembered_s
+        self._known: dict[tuple[str, int, int], tuple[float, list[str]]] = {}
         self._threads = ThreadPoolExecutor(lookups_count, thread_name_prefix="dns")
         self._asked: dict[tuple[str, int, int], asyncio.Future[list[str]]] = {}
         self._trusted: dict[str, list[str]] = {}
@@ -64,6 +69,9 @@ class GuardedResolver(AbstractResolver):
 
     async def _look_up(self, host: str, port: int, family: int) -> list[str]:
         key = (host, port, family)
+        until_s, known = self._known.get(key, (0.0, []))
+        if until_s > monotonic():
+            return known
         asked = self._asked.get(key)
         if asked is None:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, *key)
@@ -73,8 +81,11 @@ class GuardedResolver(AbstractResolver):
 
     def _answered(self, key: tuple[str, int, int], done: asyncio.Future[list[str]]) -> None:
         del self._asked[key]
-        if not done.cancelled():
-            done.exception()  # Seen, also when nobody waits for it any more.
+        # Its exception is seen here, also when nobody waits for it any more.
+        if not done.cancelled() and done.exception() is None and self._remembered_s:
+            if len(self._known) >= _REMEMBERED_COUNT:
+                self._known.clear()
+            self._known[key] = monotonic() + self._remembered_s, done.result()
 
 
 def _addresses(host: str, port: int, family: int) -> list[str]:

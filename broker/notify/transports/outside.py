@@ -13,6 +13,7 @@ from broker.address_rule import AddressRule
 from broker.web_address import GuardedResolver
 
 _LOOKUPS_COUNT = 32
+_REMEMBERED_S = 30.0
 _SECOND_ADDRESS_AFTER_S = 0.25
 
 
@@ -24,7 +25,7 @@ class Outside:
     """
 
     def __init__(self, rule: AddressRule, ca_file: str = "") -> None:
-        self.resolver = GuardedResolver(rule, _LOOKUPS_COUNT)
+        self.resolver = GuardedResolver(rule, _LOOKUPS_COUNT, _REMEMBERED_S)
         self.tls = ssl.create_default_context()
         if ca_file:
             self.tls.load_verify_locations(ca_file)

@@ -24,7 +24,11 @@ async def test_after_a_410_nothing_more_is_sent_until_the_subscription_is_resume
     await until(lambda: _is_active(writer, expected=False))
     counters = await writer.counters("urn:s:1")
     assert "410" in counters["ended"]["reason"]
-    assert counters["state"] == "failed"
+
+    async def is_booked() -> bool:
+        return (await writer.counters("urn:s:1")).get("state") == "failed"
+
+    await until(is_booked)
     room, change = updated(room, "r1", temperature=1)
     await writer.write((room, [change]))
     await until(lambda: other.values() == {ROOM: [0, 1]})
