@@ -101,6 +101,8 @@ class AttributeRule(FileModel):
     classify: Annotated[tuple[Step, ...], Field(min_length=1)] | None = None
     pseudonym: str | None = Field(default=None, min_length=1)
     """Purpose of the pseudonym that stands for the value."""
+    rotation: int = Field(default=1, ge=1, le=366)
+    """Days after which it is another pseudonym."""
     unit: str | None = None
     from_unit: str | None = None
     low: float | None = Field(default=None, alias="min")

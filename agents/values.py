@@ -24,7 +24,7 @@ def value_of(
     assert rule.field is not None
     value = field(measure.values, rule.field)
     if rule.pseudonym is not None:
-        return pseudonyms.of(value, rule.pseudonym, parse(at))
+        return pseudonyms.of(value, rule.pseudonym, parse(at), rule.rotation)
     if rule.values is not None:
         return _looked_up(value, rule.values, rule.field)
     if rule.from_unit is not None and rule.unit is not None:

@@ -26,6 +26,18 @@ def test_stands_for_one_badge_purpose_and_day() -> None:
     assert len(others) == 5
 
 
+@given(st.datetimes(timezones=st.just(UTC)), st.integers(1, 366), st.integers(-400, 400))
+def test_stands_for_a_badge_for_as_many_days_as_it_may(at: datetime, days: int, later: int) -> None:
+    make = Pseudonyms(KEY)
+    try:
+        other = at + timedelta(days=later)
+    except OverflowError:
+        return
+    same = at.toordinal() // days == other.toordinal() // days
+    assert (make.of(1, "tracing", at, days) == make.of(1, "tracing", other, days)) == same
+    assert days == 1 or make.of(1, "tracing", at, days) != make.of(1, "tracing", at)
+
+
 def test_spelling_of_a_card_does_not_matter() -> None:
     make = Pseudonyms(KEY)
     assert (

@@ -17,10 +17,8 @@ from agents.api.app import make_app
 from agents.api.trial import trial_router
 from agents.cli import agent
 from agents.device_file import load_device_files
-from agents.metrics import Metrics
 from agents.ops import listen, make_server
 from agents.registry import Registry
-from agents.rejections import Rejections
 from agents.trial import Question, attempt
 from tests.agents.corpus import CASES, DEVICE_FILES, PROFILES, PSEUDONYMS, RECEIVED_AT, ROUTER, Case, profile_at
 from tests.agents.payloads import messages
@@ -147,8 +145,7 @@ async def ask() -> AsyncIterator[Ask]:
         return {}
 
     registry = Registry(PROFILES, [DEVICES], PSEUDONYMS)
-    rejections = Rejections(1, PSEUDONYMS, Metrics())
-    app = make_app(checks, CollectorRegistry(), rejections, None, 4041, trial_router(PROFILES, registry, {}))
+    app = make_app(checks, CollectorRegistry(), None, 4041, trial_router(PROFILES, registry, {}))
     server, listener = make_server(app), listen("127.0.0.1", 0, "MEDINA_AGENT_PORT")
     serving = asyncio.create_task(server.serve([listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
