@@ -134,6 +134,9 @@ def parse(source: str) -> Pattern:
 def _compiled(text: str) -> "re2._Regexp":
     options = re2.Options()
     options.log_errors = False
+    if r"\B" in text:
+        # RE2 goes through the bytes of UTF-8, and would find the place inside of a character too.
+        text = f"^{_ANY.format()}*?(?:{text})"
     return re2.compile(text, options)
 
 

@@ -26,6 +26,7 @@ from ngsi.pattern import LENGTH_MAX, TEXT_MAX, parse
         ("[[:alpha:]_]$", "1_", "_1"),
         (r"\u00e9\x{1F600}\x41", "é😀A", "é😀B"),
         (r"\bab\b", "x ab", "xab"),
+        (r"\B", "aéé", "aéa"),
         ("a{", "a{", "a"),
         ("a.*b.*c", "xaxbxc", "cba"),
         ("", "", None),
