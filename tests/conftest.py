@@ -9,6 +9,7 @@ from pathlib import Path
 from random import SystemRandom
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from broker.embedded import running_mongod, running_mqtt
 from broker.storage.mongo_replica import become_primary
@@ -18,6 +19,9 @@ from tests.waiting import until_sync
 # The receivers of the tests listen on this machine; what is refused by default has tests of its own.
 os.environ.setdefault("MEDINA_NOTIFY_ADDRESSES", "any")
 close_sockets_of_broken_off_connects()
+# How long examples take tells of the machine, which has more to do than one test.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 # Not of the system's choice: it gives those to every connection, also between the choice and the server's start.
