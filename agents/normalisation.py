@@ -27,6 +27,11 @@ class Norm(NamedTuple):
     low: float | None = None
     high: float | None = None
 
+    @property
+    def has_range(self) -> bool:
+        """Whether anything is implausible."""
+        return self.low is not None or self.high is not None
+
 
 Norms = Mapping[str, Norm]
 """By field. Empty: nothing is known, nothing to do."""
@@ -80,7 +85,7 @@ def _in_unit(value: object, field: str, stated: str, norm: Norm | None) -> tuple
 
 def _implausible(values: Mapping[str, object], norms: Norms) -> Iterable[tuple[str, Implausible]]:
     for field, norm in norms.items():
-        if (norm.low is None and norm.high is None) or (value := values.get(field)) is None:
+        if not norm.has_range or (value := values.get(field)) is None:
             continue
         measured = number(value, field)
         if norm.source is not None and norm.unit is not None and norm.source != norm.unit:
