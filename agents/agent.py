@@ -10,13 +10,15 @@ from fastapi import APIRouter
 
 from agents.api.app import make_app
 from agents.api.commands import commands_router
+from agents.api.insight import Insight, insight_router
+from agents.api.replay import Replay
 from agents.api.trial import trial_router
 from agents.commands.assembly import make_commands
 from agents.commands.base import Commands, NoCommands
 from agents.commands.service import RunningCommands
 from agents.conversion import Converter
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
-from agents.errors import ConfigurationError, StoreUnavailable
+from agents.errors import ConfigurationError, MeasureError, NotTaken, StoreUnavailable
 from agents.intake import Intake
 from agents.ledger import Ledger
 from agents.membership import Membership
@@ -36,14 +38,17 @@ from agents.retry import delay_s
 from agents.routing import Router
 from agents.sessions import Sessions
 from agents.settings import Settings
+from agents.silence import Silence
 from agents.slots import client_id_of
 from agents.south.server import South
 from agents.speakers import Allowance, Speakers
 from agents.storage.mongo_connection import MongoConnection
 from agents.storage.mongo_ledger import MongoLedger
 from agents.storage.mongo_provisioning import MongoProvisioning
+from agents.storage.mongo_rejections import MongoRejections
 from agents.storage.mongo_slots import MongoSlots
 from agents.tasks import end
+from agents.watching import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -68,10 +73,11 @@ class Agent:
         pseudonyms = _pseudonyms(settings, profiles, devices)
         router = Router(profiles.values())
         self.metrics = Metrics()
-        self.rejections = Rejections(settings.rejected_count, pseudonyms, self.metrics)
         connection = None
         if settings.mongodb_uri:
             connection = MongoConnection(settings.mongodb_uri, settings.database, settings.mongodb_timeout_s)
+        kept = None if connection is None else MongoRejections(connection, settings.rejected_kept_count)
+        self.rejections = Rejections(settings.rejected_count, pseudonyms, self.metrics, kept)
         self._directory = _directory(connection, settings, profiles)
         sources = [devices] if self._directory is None else [devices, self._directory]
         self._registry = Registry(profiles, sources, pseudonyms, autoprovision=settings.autoprovision)
@@ -103,6 +109,14 @@ class Agent:
         self._south = South(
             self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s, router
         )
+        self._insight = Insight(self.speakers, router, pseudonyms)
+        self._silence = Silence(
+            self._registry.devices,
+            self._intake.write,
+            lambda device: self._northbound.last_seen(device.target, device.about_id),
+            settings.silent_after_intervals,
+        )
+        self._stopping = asyncio.Event()
         self._membership = _membership(connection, settings, self._sessions, self.port)
         self._sessions.bind(
             self._intake.receive,
@@ -175,10 +189,12 @@ class Agent:
         passing_on = asyncio.create_task(self._intake.run())
         following = asyncio.create_task(self._follow())
         commanding = asyncio.create_task(self._commands.run())
+        telling = asyncio.create_task(self._tell())
         stopped = asyncio.create_task(stop.wait())
-        parts = (serving, measuring, receiving, passing_on, following, commanding, stopped)
+        parts = (serving, measuring, receiving, passing_on, following, commanding, telling, stopped)
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
             self._intake.stop()
             await asyncio.wait((passing_on,), timeout=FINISH_BATCH_S)
             await self._leave()
@@ -188,7 +204,7 @@ class Agent:
             north.should_exit = south.should_exit = True
             for task in (receiving, passing_on, commanding, stopped):
                 task.cancel()
-            await end([following])
+            await end([following, telling])
             if not south.started:
                 measuring.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
@@ -202,15 +218,32 @@ class Agent:
         return make_app(
             self._checks,
             self.metrics.registry,
-            self.rejections,
             provisioning,
             self.port,
             trials,
             self._commands_router(),
+            self._insight_router(),
         )
+
+    def _insight_router(self) -> APIRouter:
+        replay = Replay(self.rejections.store, self._intake.replay)
+        return insight_router(self._insight, Watching(self._reception), self.rejections, replay, self._stopping)
 
     def _commands_router(self) -> APIRouter:
         return commands_router(self._commands if isinstance(self._commands, RunningCommands) else None)
+
+    async def _tell(self) -> None:
+        """Say what has been noticed: rejections, and devices that are silent."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.rejections.run())
+            group.create_task(self._silence_kept())
+
+    async def _silence_kept(self) -> None:
+        while True:
+            try:
+                await self._silence.run()
+            except (MeasureError, NotTaken) as error:
+                log.warning("the silence of a device is not written", why=str(error))
 
     async def _receive(self) -> None:
         """Read MQTT messages, once it is known which devices there are."""
@@ -228,7 +261,7 @@ class Agent:
         attempt = 0
         while self._written is not None:
             try:
-                pages = await self._written.read(session)
+                pages = await self._written.open(session)
             except StoreUnavailable as error:
                 attempt += 1
                 log.warning("the ledger cannot be read", session=session, why=str(error))

@@ -1,4 +1,4 @@
-"""The commands `medina agent`, `medina agent try` and `medina agent profiles`."""
+"""The commands `medina agent`, and below it `try`, `profiles`, `devices`, `tail`, `rejected`, `replay`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -106,6 +106,92 @@ def commands(
         show_commands(Console(), settings.notify_url(settings.agent_port), query)
     except ConfigurationError as error:
         _refuse(error)
+
+
+Url = Annotated[str, typer.Option(envvar="MEDINA_AGENT_URL", help="Where the agent's port 4041 is.")]
+Reason = Annotated[str, typer.Option(help="Only those with this reason.")]
+Topic = Annotated[str, typer.Option(help="Only those of this topic.")]
+_LOCAL = "http://127.0.0.1:4041"
+
+
+@agent.command()
+def devices(
+    device: Annotated[str, typer.Argument(help="Only this one.")] = "",
+    unknown: Annotated[bool, typer.Option(help="Only those that nobody has provisioned.")] = False,
+    limit: Annotated[int, typer.Option(min=1)] = 100,
+    url: Url = _LOCAL,
+) -> None:
+    """Show who speaks to a running agent: how often, when last, the last payload and error."""
+    from rich.console import Console
+
+    from agents.cli_insight import asked, show_devices
+    from agents.errors import ConfigurationError
+
+    try:
+        show_devices(Console(), asked(url, "/devices", {"device": device, "unknown": unknown, "limit": limit}))
+    except ConfigurationError as error:
+        _refuse(error)
+
+
+@agent.command()
+def tail(
+    device: Annotated[str, typer.Argument(help="Only this one.")] = "",
+    failed: Annotated[bool, typer.Option(help="Only what is not stored.")] = False,
+    url: Url = _LOCAL,
+) -> None:
+    """Show messages as a running agent is done with them, until Ctrl-C."""
+    from rich.console import Console
+
+    from agents.cli_insight import lines, show_message
+    from agents.errors import ConfigurationError
+
+    console = Console()
+    try:
+        for told in lines(url, "/tail", {"device": device, "failed": failed}):
+            show_message(console, told)
+    except ConfigurationError as error:
+        _refuse(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@agent.command()
+def rejected(
+    reason: Reason = "",
+    topic: Topic = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    url: Url = _LOCAL,
+) -> None:
+    """Show messages that could not be stored, newest first; those with an id can be replayed."""
+    from rich.console import Console
+
+    from agents.cli_insight import asked, show_rejected
+    from agents.errors import ConfigurationError
+
+    try:
+        show_rejected(Console(), asked(url, "/rejected", {"reason": reason, "topic": topic, "limit": limit}))
+    except ConfigurationError as error:
+        _refuse(error)
+
+
+@agent.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages; none: those of the options.")] = None,
+    reason: Reason = "",
+    topic: Topic = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 1000,
+    url: Url = _LOCAL,
+) -> None:
+    """Convert rejected messages again, after a profile was mended or a device provisioned."""
+    from agents.cli_insight import asked
+    from agents.errors import ConfigurationError
+
+    body = {"ids": ids or [], "reason": reason, "topic": topic, "limit": limit}
+    try:
+        told = asked(url, "/rejected/replay", {}, body)
+    except ConfigurationError as error:
+        _refuse(error)
+    typer.echo(f"stored {told['stored']}, rejected again {told['rejected']}, payload not kept {told['notKept']}")
 
 
 def _payload(given: str) -> bytes:

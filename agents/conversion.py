@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from agents.clock import Verdict, observed
+from agents.clock import Observed, Verdict, observed
 from agents.device import Device
 from agents.duplicates import key_of
 from agents.errors import Empty, Implausible, MeasureError, NotJson, TooLarge, Unexpected, UnknownDevice
@@ -197,7 +197,7 @@ class Converter:
         self, measure: Measure, parts: TopicParts, device: Device, received_at: datetime, making: _Making
     ) -> None:
         left_out: Sequence[Implausible] = ()
-        if device.norms or measure.units:
+        if device.has_ranges or measure.units:
             measure, left_out = normalised(measure, device.norms)
         try:
             making.fragments.extend(self._fragments(measure, parts, device, received_at))
@@ -218,8 +218,8 @@ class Converter:
             if not device.takes_anything:
                 raise
             made = []
-        if device.about is not None and (about := device.reported(system_text(seen.at))) is not None:
-            return (*made, about)
+        if device.about is not None:
+            return (*made, *_signs_of_life(device, seen))
         return made
 
 
@@ -255,8 +255,20 @@ def _plan(profile: Profile, secrets: Mapping[str, bytes]) -> _Plan:
 
 
 def _state(measure: Measure, device: Device, received_at: datetime) -> Iterable[Fragment]:
-    state = device.state(system_text(received_at), online=measure.values["online"] is True)
-    return () if state is None else (state,)
+    is_online = measure.values["online"] is True
+    if is_online and not device.is_silent:
+        state = device.state(system_text(received_at), online=True)
+        return () if state is None else (state,)
+    return device.availability(system_text(received_at), online=is_online)
+
+
+def _signs_of_life(device: Device, seen: Observed) -> Iterable[Fragment]:
+    """The entity about the device itself, with the time of this message; and that it is back, if it was silent."""
+    device.heard_ms = int(seen.received_at.timestamp() * 1000)
+    if (about := device.reported(system_text(seen.at))) is not None:
+        yield about
+    if device.is_silent:
+        yield from device.availability(system_text(seen.received_at), online=True)
 
 
 def _allowed_only(measure: Measure, allowed: frozenset[str]) -> Measure:

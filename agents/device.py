@@ -28,6 +28,8 @@ class Device:
     spec: DeviceSpec
     norms: Norms = field(default_factory=lambda: NOTHING)
     """Units and ranges of its fields."""
+    has_ranges: bool = False
+    """Whether any of its fields has a range: most have none, and their measures are not looked through."""
     takes_anything: bool = False
     """A message with nothing to store in it is a sign of life, no mistake."""
     timezone: tzinfo = UTC
@@ -41,6 +43,10 @@ class Device:
     about_id: str = ""
     last_reported: str = ""
     """The newest time this process has reported for the device."""
+    heard_ms: int = 0
+    """When this process last heard it, in milliseconds since 1970; only for devices with an entity of their own."""
+    is_silent: bool = False
+    """Its entity says that it is offline, by its last will or its silence."""
     last_context: Mapping[str, object] = field(default_factory=dict)
     """What expressions saw at the measure before, when one of them looks back (`oldCtxt`)."""
 
@@ -63,6 +69,28 @@ class Device:
         state = {"type": "Property", "value": "online" if online else "offline", "observedAt": at}
         return Fragment(self.about_id, orjson.dumps({**self.about, "deviceState": state}), self.target)
 
+    def availability(self, at: str, *, online: bool) -> list[Fragment]:
+        """Return its state, and the Alert that is open while it is offline."""
+        self.is_silent = not online
+        state = self.state(at, online=online)
+        return [] if state is None else [state, self._alert(at, is_open=not online)]
+
+    def _alert(self, at: str, *, is_open: bool) -> Fragment:
+        subject = self.about_id.rpartition(":")[2]
+        words = {
+            "category": "device",
+            "subCategory": "silent",
+            "severity": "low",
+            "status": "open" if is_open else "closed",
+            "description": f"{subject} sends nothing" if is_open else f"{subject} sends again",
+        }
+        alert: dict[str, object] = {"id": f"urn:ngsi-ld:Alert:device-{subject}", "type": "Alert"}
+        alert |= {name: {"type": "Property", "value": value, "observedAt": at} for name, value in words.items()}
+        alert["alertSource"] = {"type": "Relationship", "object": self.about_id}
+        if is_open:
+            alert["dateIssued"] = {"type": "Property", "value": at, "observedAt": at}
+        return Fragment(str(alert["id"]), orjson.dumps(alert), self.target)
+
 
 MappingOf = Callable[[Measure, Observed, TopicParts, Device], list[Fragment]]
 """What a device's measures become; see `agents.entities`."""
@@ -80,6 +108,7 @@ def device_of(spec: DeviceSpec, mapping: MappingOf, norms: Norms = NOTHING, *, t
         mapping=mapping,
         spec=spec,
         norms=norms,
+        has_ranges=any(norm.has_range for norm in norms.values()),
         takes_anything=takes_anything,
         timezone=ZoneInfo(spec.timezone),
         identity={

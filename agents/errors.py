@@ -5,6 +5,7 @@ AgentError
 │   └── TopicError            a topic pattern, or a part that does not fit into one
 ├── StoreUnavailable          MongoDB does not answer
 ├── BrokerUnavailable         the context broker does not answer, or not as it should
+├── Fenced                    another agent has taken over what this one was about to do
 ├── ContractError             a request that the FIWARE agents refuse: name, text and status are theirs
 ├── NotTaken                  the agent cannot take a message now: it may come again
 ├── InvalidExpression         an expression of a device, a group or a profile that cannot be understood
@@ -53,6 +54,10 @@ class StoreUnavailable(AgentError):
 
 class BrokerUnavailable(AgentError):
     """The context broker does not answer, or refuses what it should not: says what was asked, and the answer."""
+
+
+class Fenced(AgentError):
+    """Another agent has taken over the session: what this one had of it is the other's now."""
 
 
 class ContractError(AgentError):

@@ -14,7 +14,8 @@ import structlog
 
 from agents.commands.base import Commands
 from agents.conversion import Converter
-from agents.errors import MeasureError, NotTaken, StoreUnavailable
+from agents.errors import Fenced, MeasureError, NotTaken, StoreUnavailable
+from agents.fragment import Fragment
 from agents.ledger import Entry, Ledger, Page, identity_of_key
 from agents.measure import TopicParts
 from agents.message import Message
@@ -98,7 +99,21 @@ class Intake:
         """
         if self._paused or self._stopping:
             raise NotTaken("too many messages wait for the context broker")
-        message = await self._reception.from_http(origin, profile, parts, payload, resource, stated_at)
+        await self._settled(await self._reception.from_http(origin, profile, parts, payload, resource, stated_at))
+
+    async def replay(self, topic: str, payload: bytes, at: datetime) -> None:
+        """Take a message again that was rejected; returns when it is committed. Raises as `submit`."""
+        if self._paused or self._stopping:
+            raise NotTaken("too many messages wait for the context broker")
+        await self._settled(await self._reception.again(topic, payload, at))
+
+    async def write(self, fragments: Sequence[Fragment]) -> None:
+        """Write what the agent itself has to say; returns when it is committed. Raises as `submit`."""
+        if self._stopping:
+            raise NotTaken("the agent stops")
+        await self._settled(self._reception.own(fragments))
+
+    async def _settled(self, message: Message) -> None:
         self._enter(message)
         assert message.done is not None
         if (refused := await message.done) is not None:
@@ -172,7 +187,8 @@ class Intake:
             if message.is_recalled and self._ledger.is_committed(message.identity):
                 self._reception.pass_over(message)
         pages = _pages(batch)
-        await self._write_down(pages)
+        if fenced := await self._write_down(pages):
+            batch = [each for each in batch if each.receipt is None or each.receipt.session.client_id not in fenced]
         fragments = [fragment for message in batch for fragment in message.fragments]
         refusals = await self._northbound.commit(fragments) if fragments else []
         for page in pages.values():
@@ -189,8 +205,12 @@ class Intake:
                 message.tell(message.error)
         self._count(batch)
 
-    async def _write_down(self, pages: dict[str, Page]) -> None:
-        """Write down what is about to be sent. Waits for MongoDB for a while, but only once while it is away."""
+    async def _write_down(self, pages: dict[str, Page]) -> set[str]:
+        """Write down what is about to be sent; return the sessions that another agent has by now.
+
+        Waits for MongoDB for a while, but only once while it is away.
+        """
+        fenced: set[str] = set()
         for session, page in pages.items():
             self._ledger.intend(page.messages)
             if self._written is None or not session:
@@ -199,10 +219,16 @@ class Intake:
             try:
                 async with asyncio.timeout(within_s):
                     await self._write(self._written, session, page)
+            except Fenced:
+                fenced.add(session)
+                log.warning("batch left to another agent", session=session)
             except TimeoutError:
                 if self._is_written_down:
                     log.warning("measures are not written down before they are sent", session=session)
                 self._is_written_down = False
+        for session in fenced:
+            del pages[session]
+        return fenced
 
     async def _write(self, written: MongoLedger, session: str, page: Page) -> None:
         while True:

@@ -101,9 +101,10 @@ class Ledger:
         """Take over what an agent before this one has written down: of the last batch it is not known how it ended."""
         for page in pages:
             self.floor_ms = max((self.floor_ms, *(stamp for _, stamp in page.messages)))
-        for page in pages[:-1]:
+        said = [page for page in pages if page.messages or page.keys]
+        for page in said[:-1]:
             self.settle(page)
-        for page in pages[-1:]:
+        for page in said[-1:]:
             self.intend(entry for entry in page.messages if entry.identity not in self._committed)
 
 

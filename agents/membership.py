@@ -112,7 +112,7 @@ class Membership:
             log.warning("lease not renewed", why=str(error))
             return None
         if self._steady_since_s is None:
-            self._steady_since_s = asked_at_s
+            self._steady_since_s = _now_s()  # not when it was asked: the answer may have waited for MongoDB
         for slot in self._sessions.slots:
             if roll.holders[slot] != self.name:
                 log.warning("slot lost: the lease ran out", slot=slot)

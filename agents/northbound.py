@@ -5,7 +5,8 @@ will do. `Prefer: keep-newer` asks for what Medina's broker can do: not to overw
 What an answer means:
 
     2xx                          committed
-    207                          committed but for the entities in `errors`, which are refused
+    207                          committed but for the entities in `errors`, which are refused; for those with status
+                                 5xx nothing is decided: they are sent again
     400, 413, 422                something in the batch is wrong: halved until the culprit is alone, which is refused
     anything else, or no answer  nothing is decided: the same batch again, endlessly, with growing pauses
 """
@@ -15,6 +16,7 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -23,7 +25,7 @@ import structlog
 from agents.errors import BrokerRefused
 from agents.fragment import Fragment
 from agents.metrics import Metrics
-from agents.retry import delay_s, retry_after_s
+from agents.retry import FIRST_DELAY_S, delay_s, retry_after_s
 from agents.specification import Target
 
 log = structlog.get_logger(__name__)
@@ -95,6 +97,18 @@ class Northbound:
         except (aiohttp.ClientError, TimeoutError) as error:
             return _named(error)
 
+    async def last_seen(self, target: Target, entity_id: str) -> str:
+        """Return when the broker last heard of a device, by its entity; empty when it does not know or answer."""
+        url = f"{self.url}/ngsi-ld/v1/entities/{quote(entity_id, safe=':')}"
+        try:
+            async with self._opened.get(
+                url, params={"attrs": "dateLastValueReported"}, headers=_headers(target)
+            ) as got:
+                found = orjson.loads(await got.read())["dateLastValueReported"]["value"] if got.status == 200 else ""
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError, KeyError, TypeError):
+            return ""
+        return found if isinstance(found, str) else ""
+
     async def _settle(self, batch: Sequence[Fragment], refusals: list[Refusal]) -> None:
         answer = await self._answer(batch)
         if answer.status in _REFUSED_WHOLE:
@@ -115,6 +129,13 @@ class Northbound:
         errors = _errors_by_entity(body)
         if errors == {}:
             return
+        if undecided := _undecided(body):
+            self._metrics.retries.labels("207").inc()
+            await asyncio.sleep(FIRST_DELAY_S)
+            await self._settle([fragment for fragment in batch if fragment.entity_id in undecided], refusals)
+            errors = {id_: said for id_, said in (errors or {}).items() if id_ not in undecided}
+            if not errors:
+                return
         named = [fragment for fragment in batch if fragment.entity_id in (errors or {})]
         if not errors or not named:
             await self._halve(batch, BrokerRefused("207 without naming an entity of the batch"), refusals)
@@ -201,6 +222,20 @@ def _errors_by_entity(body: bytes) -> dict[str, str] | None:
         return {error["entityId"]: _text(error.get("error"), "refused") for error in errors}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _undecided(body: bytes) -> set[str]:
+    """The entities of a BatchOperationResult whose trouble is the broker's own (status 5xx): it may pass."""
+    try:
+        errors = orjson.loads(body)["errors"]
+        return {error["entityId"] for error in errors if _status(error.get("error")) >= 500}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _status(problem: object) -> int:
+    status = problem.get("status") if isinstance(problem, dict) else None
+    return status if isinstance(status, int) else 0
 
 
 def _problem(body: bytes, status: int) -> str:

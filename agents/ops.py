@@ -1,9 +1,8 @@
-"""What operators and integrators ask of a running agent: /health, /ready, /metrics, /rejected."""
+"""What operators and integrators ask of a running agent: /health, /ready, /metrics."""
 
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import orjson
 import uvicorn
@@ -12,13 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 
 from agents.errors import ConfigurationError
-from agents.rejections import Rejections
 
 Checks = Callable[[], Awaitable[dict[str, str | None]]]
 """Gives, for each thing the agent depends on, why it cannot be used; None if it can."""
 
 
-def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry, rejections: Rejections) -> None:
+def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry) -> None:
     """Add the operators' routes to the app."""
 
     @app.get("/health")
@@ -38,11 +36,6 @@ def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry, re
     async def metrics() -> Response:
         """Prometheus text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/rejected")
-    async def rejected() -> Response:
-        """The latest messages that could not be stored, newest first: time, topic, reason, detail, cut payload."""
-        return _json([asdict(rejection) for rejection in rejections.latest()])
 
 
 class Server(uvicorn.Server):

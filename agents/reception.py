@@ -1,13 +1,14 @@
 """What comes in becomes messages: recognised, stamped, measured against its device's allowance, converted."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import structlog
 
 from agents.conversion import Converted, Converter
 from agents.errors import MeasureError, TooMany, UnknownDevice, UnknownTopic
+from agents.fragment import Fragment
 from agents.ledger import Entry, Ledger, identity_of, moment
 from agents.measure import TopicParts
 from agents.message import Message
@@ -18,7 +19,7 @@ from agents.provisioning.directory import Directory
 from agents.rejections import Rejections
 from agents.routing import Router
 from agents.slots import device_key
-from agents.speakers import Allowance, Speakers, now_ms
+from agents.speakers import Allowance, Speaker, Speakers, now_ms
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +108,24 @@ class Reception:
             self.reject(message, error)
             raise
         self._take(message, converted)
+        return message
+
+    async def again(self, topic: str, payload: bytes, at: datetime) -> Message:
+        """Return a message that was rejected before, with the time it had then; `MeasureError` when it still is."""
+        message = Message(topic, payload, int(at.timestamp() * 1000), self._speakers.of(topic))
+        message.done = asyncio.get_running_loop().create_future()
+        self._convert(message)
+        if message.unknown is not None:
+            await self.look_up([message])
+        if message.error is not None:
+            raise message.error
+        return message
+
+    def own(self, fragments: Sequence[Fragment]) -> Message:
+        """Return a message of the agent itself."""
+        message = Message("", b"", now_ms(), Speaker("", "", {}, 0, 0), outcome="")
+        message.fragments = fragments
+        message.done = asyncio.get_running_loop().create_future()
         return message
 
     async def look_up(self, doubtful: Iterable[Message]) -> None:

@@ -94,6 +94,10 @@ class Registry:
         found = self._compiled.get((profile, apikey, device, resource))
         return found or self._look_up(Key(profile, apikey, device, resource))
 
+    def devices(self) -> list[Device]:
+        """Those that have spoken to this agent."""
+        return list(self._compiled.values())
+
     def forget(self, apikey: str = "", device: str = "") -> None:
         """Work out a device anew, or (no apikey) every device: what the sources say has changed."""
         if not apikey:

@@ -1,19 +1,28 @@
-"""Messages that could not be stored: counted, logged, and the latest kept where they can be looked at."""
+"""Messages that could not be stored: counted, logged, and the latest kept where they can be looked at and replayed."""
 
+import asyncio
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import structlog
 
-from agents.errors import MeasureError
+from agents.errors import MeasureError, StoreUnavailable
 from agents.metrics import Metrics
 from agents.profile import Profile
 from agents.pseudonyms import Pseudonyms
-from agents.redaction import SHOWN_CHARACTERS, shown, shown_topic
+from agents.redaction import SHOWN_CHARACTERS, shown
+from agents.storage.mongo_rejections import Kept, MongoRejections
 from ngsi.datetimes import system_text
 
 log = structlog.get_logger(__name__)
+
+MAX_KEPT_BYTES = 64_000
+"""A longer payload is shown, cut, and cannot be replayed."""
+MAX_PENDING_COUNT = 1000
+"""Rejections that may wait to be written to MongoDB; beyond that the oldest are only counted."""
+WRITE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +34,86 @@ class Rejection:
     reason: str
     detail: str
     payload: str
+    id: str = ""
+    """By which it can be replayed; empty: it cannot."""
 
 
 class Rejections:
-    """The latest rejections; beyond `count` the oldest are dropped, their number stays in the metrics."""
+    """The latest rejections; beyond `count` the oldest are dropped, their number stays in the metrics.
 
-    def __init__(self, count: int, pseudonyms: Pseudonyms, metrics: Metrics) -> None:
+    `store`: where those of all agents are kept, None: in this process's memory only. Payloads that may bear identity
+    (their profile says so, or no profile reads the topic) are never kept, so they cannot be replayed.
+    """
+
+    def __init__(
+        self, count: int, pseudonyms: Pseudonyms, metrics: Metrics, store: MongoRejections | None = None
+    ) -> None:
         self._kept: deque[Rejection] = deque(maxlen=count)
         self._pseudonyms = pseudonyms
         self._metrics = metrics
+        self._pending: deque[Kept] = deque(maxlen=MAX_PENDING_COUNT)
+        self.store = store
 
     def add(self, error: MeasureError, topic: str, payload: bytes, profile: Profile | None, at: datetime) -> None:
         """Count, log and keep a message. `profile` is the one that reads the topic, None if there is none."""
         rejection = Rejection(
             at=system_text(at),
-            topic=_cut(shown_topic(topic, profile)),
+            topic=_cut(topic),
             reason=error.reason,
             detail=_cut(str(error)),
             payload=shown(payload, profile, self._pseudonyms),
         )
         self._kept.append(rejection)
         self._metrics.rejected.labels(error.reason).inc()
-        log.warning("message rejected", **{name: value for name, value in asdict(rejection).items() if name != "at"})
+        told = asdict(rejection)
+        log.warning("message rejected", **{name: value for name, value in told.items() if name not in ("at", "id")})
+        if self.store is not None:
+            may_be_kept = profile is not None and not profile.bears_identity and len(payload) <= MAX_KEPT_BYTES
+            is_whole = len(topic) <= SHOWN_CHARACTERS
+            kept = payload if may_be_kept and is_whole else None
+            self._pending.append(
+                Kept(rejection.at, rejection.topic, rejection.reason, rejection.detail, rejection.payload, kept)
+            )
 
     def latest(self) -> list[Rejection]:
-        """Return what is kept, newest first."""
+        """Return what this agent keeps in memory, newest first."""
         return list(reversed(self._kept))
+
+    async def listed(self, limit: int, condition: Mapping[str, str]) -> Sequence[Rejection]:
+        """Return those of all agents, newest first; of this one only, when MongoDB does not answer."""
+        if self.store is not None:
+            try:
+                await self._write(self.store)
+                found = await self.store.latest(limit, condition)
+            except StoreUnavailable as error:
+                log.warning("rejections of other agents cannot be read", why=str(error))
+            else:
+                return [Rejection(*each[:4], each.shown, each.id if each.payload is not None else "") for each in found]
+        return [
+            each for each in self.latest() if all(getattr(each, name) == value for name, value in condition.items())
+        ][:limit]
+
+    async def run(self) -> None:
+        """Write rejections to MongoDB, for ever."""
+        while True:
+            await asyncio.sleep(WRITE_EVERY_S)
+            if self.store is None:
+                continue
+            try:
+                await self._write(self.store)
+            except StoreUnavailable as error:
+                log.warning("rejections are not written yet", count=len(self._pending), why=str(error))
+
+    async def _write(self, store: MongoRejections) -> None:
+        if not self._pending:
+            return
+        taken = list(self._pending)
+        self._pending.clear()
+        try:
+            await store.add(taken)
+        except StoreUnavailable:
+            self._pending.extendleft(reversed(taken))
+            raise
 
 
 def _cut(text: str) -> str:

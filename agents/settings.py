@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     """Entities in one request to the context broker at the most."""
     waiting_count: int = Field(default=20_000, ge=1)
     """Messages that may wait for the context broker; beyond that the agent stops reading from the MQTT broker."""
+    silent_after_intervals: float = Field(default=3.0, ge=0)
+    """A device that has not spoken for so many of its expected intervals is offline; 0: no device is watched."""
+    rejected_kept_count: int = Field(default=10_000, ge=1)
+    """Rejected messages kept in MongoDB, of all agents; the oldest go first."""
     rejected_count: int = Field(default=200, ge=1)
     """Rejected messages kept at /rejected; the oldest go first."""
 
@@ -125,7 +129,6 @@ class Settings(BaseSettings):
         if 0 < len(key) < KEY_BYTES:
             raise ConfigurationError(f"The pseudonym key is shorter than {KEY_BYTES} bytes")
         return key
-
 
     def keys(self) -> dict[str, bytes]:
         """Return the keys that devices sign their messages with, by the names profiles have for them."""

@@ -9,20 +9,18 @@ from agents.api.provisioning import provisioning_router
 from agents.api.requests import answer_refusals
 from agents.ops import Checks, add_operations
 from agents.provisioning.service import Provisioning
-from agents.rejections import Rejections
 
 
 def make_app(
     checks: Checks,
     registry: CollectorRegistry,
-    rejections: Rejections,
     provisioning: Provisioning | None,
     port: int,
     *further: APIRouter,
 ) -> FastAPI:
     """Return the application."""
     app = FastAPIOffline(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
-    add_operations(app, checks, registry, rejections)
+    add_operations(app, checks, registry)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))
     for router in further:

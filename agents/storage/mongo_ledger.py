@@ -1,19 +1,22 @@
 """What agents have written down before they sent it, in MongoDB: collection `ledger` of the agents' database.
 
-    {_id: "<session>/<number of the batch>", m: messages, 16 bytes each (identity, stamp), k: keys, 8 bytes each}
+    {_id: "<session>/<number of the batch>", by: agent, m: messages, 16 bytes each (identity, stamp), k: keys, 8 each}
 
-One insert a batch, not waited for beyond the server's memory (w:1): in a replica set that also holds the entities, a
-later commit of theirs with w:majority makes it durable as well. The latest `KEPT_COUNT` batches of a session are kept.
+One insert a batch, durable before the batch is sent: MongoDB may be killed and the batch still be committed later. The
+numbers have no gap, so who takes a session over and writes the next number fences whoever had it. The latest
+`KEPT_COUNT` batches of a session are kept.
 """
 
 import struct
 from collections.abc import Iterable
+from secrets import token_hex
 from typing import Any
 
 from bson import Binary
 from pymongo import DESCENDING, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
+from agents.errors import Fenced
 from agents.ledger import IDENTITY_BYTES, Entry, Page
 from agents.storage.mongo_connection import MongoConnection, translated
 
@@ -26,34 +29,50 @@ class MongoLedger:
     """The written part of a `Ledger`. Every method raises `StoreUnavailable` when MongoDB does not answer."""
 
     def __init__(self, connection: MongoConnection) -> None:
-        self._collection = connection.database.get_collection("ledger", write_concern=WriteConcern(w=1))
+        durable = WriteConcern(w="majority", j=True)
+        self._collection = connection.database.get_collection("ledger", write_concern=durable)
+        self._name = token_hex(8)
         self._next: dict[str, int] = {}
 
-    async def read(self, session: str) -> list[Page]:
-        """Return what has been written down for a session, oldest first; what is written next comes after it."""
+    async def open(self, session: str) -> list[Page]:
+        """Return what has been written down for a session, oldest first. From now on nobody else can write for it."""
         with translated():
-            found = await self._collection.find(_range(session)).sort("_id", DESCENDING).limit(KEPT_COUNT).to_list()
-        self._next[session] = int(found[0]["_id"].rpartition("/")[2]) + 1 if found else 0
-        return [_page(document) for document in reversed(found)]
+            while True:
+                found = await self._latest(session)
+                number = int(found[0]["_id"].rpartition("/")[2]) + 1 if found else 0
+                try:
+                    await self._collection.insert_one(self._document(session, number, Page((), ())))
+                except DuplicateKeyError:  # the one before has written once more
+                    continue
+                self._next[session] = number + 1
+                return [_page(document) for document in reversed(found)]
 
     async def write(self, session: str, page: Page) -> None:
-        """Write down a batch of a session."""
-        number = self._next.get(session, 0)
-        document: dict[str, Any] = {
-            "_id": _id(session, number),
-            "m": Binary(b"".join(_ENTRY.pack(*entry) for entry in page.messages)),
-            "k": Binary(b"".join(page.keys)),
-        }
+        """Write down a batch of a session. `Fenced` when another agent has opened it."""
+        number = self._next[session]
+        document = self._document(session, number, page)
         with translated():
             try:
                 await self._collection.insert_one(document)
-            except DuplicateKeyError:  # a repetition of an insert that was not answered, or of an agent before this one
-                await self.read(session)
-                document["_id"] = _id(session, self._next[session])
-                await self._collection.insert_one(document)
-            self._next[session] = int(document["_id"].rpartition("/")[2]) + 1
+            except DuplicateKeyError:
+                other = await self._collection.find_one({"_id": document["_id"]})
+                if other is None or other["by"] != self._name:
+                    raise Fenced(session) from None
+                await self._collection.replace_one({"_id": document["_id"]}, document)  # an insert without answer
+            self._next[session] = number + 1
             if number % _PRUNE_EVERY_COUNT == 0 and number > KEPT_COUNT:
                 await self._collection.delete_many(_range(session, number - KEPT_COUNT))
+
+    async def _latest(self, session: str) -> list[dict[str, Any]]:
+        return await self._collection.find(_range(session)).sort("_id", DESCENDING).limit(KEPT_COUNT).to_list()
+
+    def _document(self, session: str, number: int, page: Page) -> dict[str, Any]:
+        return {
+            "_id": _id(session, number),
+            "by": self._name,
+            "m": Binary(b"".join(_ENTRY.pack(*entry) for entry in page.messages)),
+            "k": Binary(b"".join(page.keys)),
+        }
 
 
 def _id(session: str, number: int) -> str:
