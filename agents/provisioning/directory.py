@@ -1,6 +1,6 @@
 """The provisioned groups and devices in memory, as the registry asks for them; kept up to date by the store.
 
-What another agent changes is here within milliseconds. Where that is too late (a device that was provisioned elsewhere
+What another agent changes is here within a second. Where that is too late (a device that was provisioned elsewhere
 and speaks at once), `look_up` asks the store before a device is called unknown.
 """
 

@@ -3,8 +3,7 @@
     {_id: JSON text of the unique key, service, servicepath, apikey, name, body: JSON text as provisioned}
 
 A body is text because its names are the integrator's: no `$`, dot or depth in it is MongoDB's business. Records are
-inserted, replaced and deleted as a whole, so a change stream's event says everything; a process that follows knows of
-a change within milliseconds.
+inserted, replaced and deleted as a whole; a process that follows knows of a change within a second.
 """
 
 import asyncio
@@ -20,10 +19,11 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from agents.retry import delay_s
 from agents.storage.base import Change, Identity, ProvisioningStore, Record, Shelf, ShelfName, Snapshot
 from agents.storage.mongo_connection import SHOWN_CHARACTERS, MongoConnection, translated
+from agents.storage.mongo_notes import Notes
 
 log = structlog.get_logger(__name__)
 
-_AWAIT_MS = 1000
+_FOLLOW_EVERY_S = 0.5
 _DUPLICATE_KEY = 11000
 _INDEX = IndexModel([("apikey", ASCENDING), ("name", ASCENDING)], name="key")
 _PLACES = IndexModel([("service", ASCENDING), ("servicepath", ASCENDING)], name="place")
@@ -47,27 +47,35 @@ def _record(document: Mapping[str, Any]) -> Record:
 class MongoShelf(Shelf):
     """One collection."""
 
-    def __init__(self, collection: AsyncCollection[_Document], key: Callable[[Identity], str]) -> None:
+    def __init__(
+        self, name: ShelfName, collection: AsyncCollection[_Document], key: Callable[[Identity], str], notes: Notes
+    ) -> None:
         self.collection = collection
+        self._name = name
         self._key = key
+        self._notes = notes
 
     def _document(self, record: Record) -> _Document:
         return {"_id": self._key(record.identity), **record.identity._asdict(), "body": record.body}
 
     async def insert(self, record: Record) -> bool:
         """See Shelf."""
+        document = self._document(record)
         with translated():
             try:
-                await self.collection.insert_one(self._document(record))
+                async with self._notes.left(self._name, [document["_id"]]):
+                    await self.collection.insert_one(document)
             except DuplicateKeyError:
                 return False
         return True
 
     async def insert_new(self, records: Sequence[Record]) -> None:
         """See Shelf."""
+        documents = [self._document(record) for record in records]
         with translated():
             try:
-                await self.collection.insert_many([self._document(record) for record in records], ordered=False)
+                async with self._notes.left(self._name, [document["_id"] for document in documents]):
+                    await self.collection.insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 if any(problem["code"] != _DUPLICATE_KEY for problem in error.details["writeErrors"]):
                     raise
@@ -79,16 +87,20 @@ class MongoShelf(Shelf):
             if key != former_key:
                 if not await self.insert(record):
                     return False
-                await self.collection.delete_one({"_id": former_key})
+                async with self._notes.left(self._name, [former_key]):
+                    await self.collection.delete_one({"_id": former_key})
                 return True
             guard = {"_id": key, "body": former.body}
-            done = await self.collection.replace_one(guard, self._document(record))
+            async with self._notes.left(self._name, [key]):
+                done = await self.collection.replace_one(guard, self._document(record))
         return done.matched_count == 1
 
     async def delete(self, identity: Identity) -> bool:
         """See Shelf."""
+        key = self._key(identity)
         with translated():
-            done = await self.collection.delete_one({"_id": self._key(identity)})
+            async with self._notes.left(self._name, [key]):
+                done = await self.collection.delete_one({"_id": key})
         return done.deleted_count == 1
 
     async def find(
@@ -117,6 +129,14 @@ class MongoShelf(Shelf):
         """All records."""
         return [_record(document) for document in await self.collection.find().to_list()]
 
+    async def present(self, keys: Collection[str]) -> dict[str, Record | None]:
+        """The records of these keys, None for those that are not there."""
+        found: dict[str, Record | None] = dict.fromkeys(keys)
+        if keys:
+            async for document in self.collection.find({"_id": {"$in": list(keys)}}):
+                found[document["_id"]] = _record(document)
+        return found
+
 
 class MongoProvisioning(ProvisioningStore):
     """See ProvisioningStore."""
@@ -124,8 +144,9 @@ class MongoProvisioning(ProvisioningStore):
     def __init__(self, connection: MongoConnection) -> None:
         self._connection = connection
         self._database = connection.database
-        self.groups: MongoShelf = MongoShelf(self._database["groups"], _group_key)
-        self.devices: MongoShelf = MongoShelf(self._database["devices"], _device_key)
+        self._notes = Notes(self._database)
+        self.groups: MongoShelf = MongoShelf("groups", self._database["groups"], _group_key, self._notes)
+        self.devices: MongoShelf = MongoShelf("devices", self._database["devices"], _device_key, self._notes)
         self.trouble = "not read yet"
 
     async def look_up(self, keys: Collection[tuple[str, str]]) -> Snapshot:
@@ -139,16 +160,14 @@ class MongoProvisioning(ProvisioningStore):
         return Snapshot([_record(group) for group in groups], [_record(device) for device in devices])
 
     async def follow(self, load: Callable[[Snapshot], None], change: Callable[[Change], None]) -> None:
-        """See ProvisioningStore. The stream is opened before everything is read, so that nothing falls between."""
+        """See ProvisioningStore. Notes are seen for some seconds, so that nothing falls between two looks."""
         attempt = 0
         while True:
             try:
                 await self._prepare()
-                async with await self._database.watch(_WATCHED, max_await_time_ms=_AWAIT_MS) as stream:
-                    load(Snapshot(await self.groups.everything(), await self.devices.everything()))
-                    self.trouble, attempt = None, 0
-                    async for event in stream:
-                        change(_change(event))
+                load(Snapshot(await self.groups.everything(), await self.devices.everything()))
+                self.trouble, attempt = None, 0
+                await self._follow_notes(change)
             except PyMongoError as error:
                 attempt += 1
                 if self.trouble is None or attempt == 1:
@@ -159,21 +178,26 @@ class MongoProvisioning(ProvisioningStore):
     async def _prepare(self) -> None:
         await self.groups.collection.create_indexes([_INDEX, _PLACES])
         await self.devices.collection.create_indexes([_INDEX, _PLACES])
+        await self._notes.prepare()
+
+    async def _follow_notes(self, change: Callable[[Change], None]) -> None:
+        """Looks at what may have changed, and tells each state once; until the database does not answer."""
+        told: dict[ShelfName, dict[str, Record | None]] = {"groups": {}, "devices": {}}
+        shelves: dict[ShelfName, MongoShelf] = {"groups": self.groups, "devices": self.devices}
+        while True:
+            await asyncio.sleep(_FOLLOW_EVERY_S)
+            for shelf, keys in (await self._notes.recent()).items():
+                present = await shelves[shelf].present(keys)
+                for key, record in present.items():
+                    if key not in told[shelf] or told[shelf][key] != record:
+                        change(Change(shelf, _identity(shelf, key) if record is None else record.identity, record))
+                told[shelf] = present
 
     async def close(self) -> None:
         """See ProvisioningStore."""
         await self._connection.close()
 
 
-_WATCHED = [
-    {"$match": {"ns.coll": {"$in": ["groups", "devices"]}, "operationType": {"$in": ["insert", "replace", "delete"]}}}
-]
-
-
-def _change(event: Mapping[str, Any]) -> Change:
-    shelf: ShelfName = event["ns"]["coll"]
-    if event["operationType"] != "delete":
-        record = _record(event["fullDocument"])
-        return Change(shelf, record.identity, record)
-    key: list[str] = orjson.loads(event["documentKey"]["_id"])
-    return Change(shelf, Identity(*key) if shelf == "devices" else Identity("", "", key[1], key[0]), None)
+def _identity(shelf: ShelfName, key: str) -> Identity:
+    parts: list[str] = orjson.loads(key)
+    return Identity(*parts) if shelf == "devices" else Identity("", "", parts[1], parts[0])
