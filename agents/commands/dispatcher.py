@@ -105,9 +105,13 @@ class Dispatcher:
         await asyncio.sleep(RENEW_S)
 
     async def _listen(self) -> None:
-        """Hear of what other agents have done."""
-        async for _ in self._store.changes():
-            self.wake()
+        """Hear of what other agents have taken, as long as this one sends and there are commands at all."""
+        if self.leads and await self._store.kinds():
+            async for _ in self._store.changes():
+                self.wake()
+                if not self.leads:
+                    return
+        await asyncio.sleep(RENEW_S)
 
     async def _send(self) -> None:
         """One round: what has expired, what is due."""

@@ -8,6 +8,7 @@ A lost connection is given up as a whole: what was under way has failed, and who
 
 import asyncio
 import ssl
+from time import monotonic
 from typing import Any, NamedTuple
 
 import structlog
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 KEEPALIVE_S = 30
 CONNECT_WITHIN_S = 5.0
 ACKNOWLEDGED_WITHIN_S = 10.0
+TRY_AGAIN_S = 0.3
+"""For so long after a connection has failed nobody tries again."""
 NO_MATCHING_SUBSCRIBERS = 16
 
 _5, _3 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
@@ -48,6 +51,8 @@ class _Connection:
         """Why there is no connection; None when there is one."""
         self.version = version
         self.is_lost = False
+        self.is_reached = False
+        """There is a server, whatever it says to CONNECT."""
         self._waiting: dict[int, asyncio.Future[ReasonCode | None]] = {}
         self._early: dict[int, ReasonCode] = {}
         self._client = Client(
@@ -67,6 +72,7 @@ class _Connection:
         """Connect; why that failed, None when it did not."""
         try:
             await asyncio.to_thread(self._client.connect, self._server.host, self._server.port, KEEPALIVE_S)
+            self.is_reached = True
             self._client.loop_start()
             return await asyncio.wait_for(self.opened, CONNECT_WITHIN_S)
         except TimeoutError:
@@ -149,6 +155,8 @@ class Publisher:
         self._version = _5
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._trouble: str | None = None
+        self._tried_at = 0.0
 
     async def publish(
         self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False, command: str = ""
@@ -187,13 +195,18 @@ class Publisher:
         async with self._connecting:
             if self._connection is not None and not self._connection.is_lost:
                 return self._connection, None
+            if self._trouble is not None and monotonic() < self._tried_at + TRY_AGAIN_S:
+                return None, self._trouble  # told to all who have waited meanwhile
             if self._connection is not None:
                 await self._connection.close()
             connection = self._connection = _Connection(self._server, self._client_id, self._version)
-            trouble = await connection.open()
-            if trouble is None:
+            self._trouble = await connection.open()
+            self._tried_at = monotonic()
+            if self._trouble is None:
+                self._version = _5  # for the next connection: it may be another broker by then
                 return connection, None
-            log.warning("no connection to the MQTT broker for commands", why=trouble, version=int(self._version))
-            self._version = _3 if self._version == _5 else _5  # the broker may not know this version
+            log.warning("no connection to the MQTT broker for commands", why=self._trouble, version=int(self._version))
+            if connection.is_reached:  # it may not know this version
+                self._version = _3 if self._version == _5 else _5
             await connection.close()
-            return None, trouble
+            return None, self._trouble

@@ -25,13 +25,13 @@ from agents.commands.store import Commandable, CommandStore, Filter
 from agents.commands.upkeep import Upkeep, commandables_of, line_of
 from agents.conversion import Report
 from agents.device import Device
-from agents.errors import BrokerUnavailable, MeasureError, NoSuchCommand, StoreUnavailable, UnknownDevice
+from agents.errors import BrokerUnavailable, MeasureError, NoSuchCommand, StoreUnavailable
 from agents.measure import CONFIGURATION
 from agents.metrics import Metrics
 from agents.provisioning.commanded import commanded
 from agents.provisioning.directory import Directory
-from agents.registry import Registry
-from agents.specification import CommandSpec, DeviceSpec
+from agents.registry import Key, Registry
+from agents.specification import DeviceSpec
 from agents.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,9 @@ MEND_S = 10.0
 THOROUGHLY_EVERY = 30
 """Every so many times it is looked whether the context broker still has the subscriptions."""
 PAUSE_S = 0.5
+NEWS_PAUSE_S = 0.05
+NEWS_ATTEMPTS_COUNT = 40
+"""How often an agent looks whether it has heard of a device that another one has provisioned."""
 
 
 class Connection(Protocol):
@@ -139,8 +142,9 @@ class RunningCommands(Commands):
     async def _command(self, asked: Asked, commandable: Commandable) -> Command:
         message, trouble = Message("poll"), ""
         try:
-            spec = await self._spec(commandable.line)
-            message = message_of(spec, _named(spec, asked.name), asked.value)
+            spec = await self._spec(commandable.line, asked.name)
+            specified = next(command for command in spec.commands if command.name == asked.name)
+            message = message_of(spec, specified, asked.value)
         except MeasureError as error:
             trouble = str(error)
         status = ERROR if trouble else PENDING
@@ -161,14 +165,19 @@ class RunningCommands(Commands):
             history=[Step(datetime.now(UTC), status, trouble or "taken")],
         )
 
-    async def _spec(self, line: Line) -> DeviceSpec:
-        """The device; it may have been provisioned on another agent a moment ago. `UnknownDevice`."""
-        try:
-            return self._registry.find(*line).spec
-        except UnknownDevice:
+    async def _spec(self, line: Line, name: str) -> DeviceSpec:
+        """The device with this command; `NoSuchCommand`.
+
+        Another agent may have provisioned it a moment ago: its news are waited for. Nobody joins a group by being told
+        something, so it is not the registry that is asked.
+        """
+        for _ in range(NEWS_ATTEMPTS_COUNT):
+            spec = self._directory.named(Key(*line))
+            if spec is not None and any(command.name == name for command in spec.commands):
+                return spec
             if not await self._directory.look_up([(line.apikey, line.device)]):
-                raise
-        return self._registry.find(*line).spec
+                await asyncio.sleep(NEWS_PAUSE_S)
+        raise NoSuchCommand(f"device {line.device} has no command {name[:100]}")
 
     # from the devices
 
@@ -298,10 +307,3 @@ class RunningCommands(Commands):
     async def list(self, wanted: Filter, limit: int, offset: int) -> tuple[int, Iterable[Command]]:
         """Return how many commands there are, and some, newest first. `StoreUnavailable`."""
         return await self._store.list(wanted, limit, offset)
-
-
-def _named(spec: DeviceSpec, name: str) -> CommandSpec:
-    found = next((command for command in spec.commands if command.name == name), None)
-    if found is None:
-        raise NoSuchCommand(f"device {spec.id} has no command {name[:100]}")
-    return found

@@ -161,4 +161,4 @@ class CommandStore(ABC):
 
     @abstractmethod
     def changes(self) -> AsyncIterator[None]:
-        """Tell whenever commands or what they can be have changed, by whomever."""
+        """Tell whenever commands have changed, by whomever."""

@@ -37,6 +37,7 @@ _STATUS_OF = {"delivered": DELIVERED, "answered": OK, "refused": ERROR, "later":
 _Document = dict[str, Any]
 _INDEXES = [
     IndexModel([("status", ASCENDING), ("number", ASCENDING)], name="order"),
+    IndexModel([("status", ASCENDING), ("deadline", ASCENDING)], name="deadline"),
     IndexModel([("line", ASCENDING), ("name", ASCENDING), ("number", ASCENDING)], name="line"),
     IndexModel([("entity", ASCENDING), ("number", DESCENDING)], name="entity"),
     IndexModel([("shown", ASCENDING), ("touched", ASCENDING)], name="unshown", sparse=True),
@@ -210,12 +211,9 @@ class MongoCommands(MongoCommandables):
 
     async def changes(self) -> AsyncIterator[None]:
         """See CommandStore."""
-        watched: list[_Document] = [
-            {"$match": {"ns.coll": {"$in": ["commands", "commandables"]}}},
-            {"$project": {"_id": 1}},
-        ]
+        watched = [{"$project": {"_id": 1}}]
         with translated():
-            async with await self._database.watch(watched, max_await_time_ms=_AWAIT_MS) as stream:
+            async with await self._commands.watch(watched, max_await_time_ms=_AWAIT_MS) as stream:
                 async for _ in stream:
                     yield
 
