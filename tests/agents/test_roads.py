@@ -1,0 +1,122 @@
+"""The roads to the MQTT broker (MQTT 5, TLS with certificates), a flood on them, and devices that fall silent."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from paho.mqtt import publish as paho
+
+from agents.errors import ConfigurationError
+from agents.settings import Settings
+from broker.embedded import find_mosquitto, running_mosquitto
+from tests.agents.receiver import Receiver
+from tests.agents.test_agent import first_occurrences, measures, ops, running, send, settings
+from tests.waiting import until
+
+SECURE = """
+listener {port} 127.0.0.1
+cafile {folder}/ca.pem
+certfile {folder}/server.pem
+keyfile {folder}/server.key
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+"""
+
+
+async def test_mqtt_5_resumes_its_session(mqtt_url: str, receiver: Receiver) -> None:
+    if find_mosquitto() is None:
+        pytest.skip("amqtt knows no MQTT 5")
+    chosen = settings(mqtt_url, receiver.url, mqtt_version="5", mqtt_receive_maximum=5)
+    async with running(chosen):
+        await send(mqtt_url, *measures("five", *range(20)))
+        await until(lambda: receiver.values("n", "urn:ngsi-ld:Pump:five") == list(range(20)))
+    await send(mqtt_url, *measures("five", *range(20, 40)))
+    async with running(chosen):
+        await until(lambda: receiver.values("n", "urn:ngsi-ld:Pump:five") == list(range(40)))
+
+
+@pytest.fixture
+def secure(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """Settings for a mosquitto that wants certificates."""
+    if find_mosquitto() is None:
+        pytest.skip("no mosquitto")
+    authority, port = trustme.CA(), free_port()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name, certificate in (
+        ("server", authority.issue_cert("127.0.0.1")),
+        ("client", authority.issue_cert(common_name="agent")),
+    ):
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    (tmp_path / "mqtt").mkdir()
+    with running_mosquitto(tmp_path / "mqtt", SECURE.format(port=port, folder=tmp_path), port):
+        yield {
+            "mqtt_url": f"mqtts://127.0.0.1:{port}",
+            "mqtt_ca_file": tmp_path / "ca.pem",
+            "mqtt_cert_file": tmp_path / "client.pem",
+            "mqtt_key_file": tmp_path / "client.key",
+        }
+
+
+async def test_tls_with_the_certificate_of_the_client(secure: dict[str, Any], receiver: Receiver) -> None:
+    chosen = settings(broker_url=receiver.url, **secure)
+    port = int(str(secure["mqtt_url"]).rpartition(":")[2])
+    names = {"ca_certs": "mqtt_ca_file", "certfile": "mqtt_cert_file", "keyfile": "mqtt_key_file"}
+    certificates: Any = {name: str(secure[setting]) for name, setting in names.items()}
+    messages: Any = [(topic, payload, 1, False) for topic, payload in measures("tls", *range(300))]
+    async with running(chosen):
+        await asyncio.to_thread(paho.multiple, messages, hostname="127.0.0.1", port=port, tls=certificates)
+        await until(lambda: first_occurrences(receiver.values("n")) == list(range(300)))
+
+
+def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
+    chosen = Settings(mqtt_url="mqtts://127.0.0.1", mqtt_ca_file=tmp_path / "nowhere.pem")
+    with pytest.raises(ConfigurationError, match="MEDINA_MQTT_CA_FILE"):
+        chosen.link()
+
+
+async def test_a_flood_from_one_device_is_dropped_and_does_not_starve_others(mqtt_url: str, receiver: Receiver) -> None:
+    async with running(settings(mqtt_url, receiver.url, device_rate=1, device_burst_count=50)) as agent:
+        await send(mqtt_url, *measures("flood", *range(500)), *measures("calm", 1, 2))
+        await until(lambda: receiver.values("n", "urn:ngsi-ld:Pump:calm") == [1, 2])
+        assert receiver.values("n", "urn:ngsi-ld:Pump:flood")[:50] == list(range(50))
+        assert len(receiver.values("n", "urn:ngsi-ld:Pump:flood")) < 60
+        (shown,) = agent.rejections.latest()
+        assert shown.reason == "too-many"
+        (flood,) = (await ops(agent, "/devices?device=flood"))[1]
+        assert flood["dropped"] >= 440
+        assert 'reason="too-many"' in (await ops(agent, "/metrics"))[1]
+
+
+async def test_a_silent_device_is_offline_until_it_speaks_again(
+    mqtt_url: str, receiver: Receiver, tmp_path: Path
+) -> None:
+    devices = tmp_path / "devices.toml"
+    devices.write_text("""
+context = "https://medina.example/x.jsonld"
+[[group]]
+apikey = "quiet"
+entity_type = "Pump"
+device_type = "Device"
+expectedInterval = 1
+autoprovision = true
+""")
+    topic = "/json/quiet/quiet-1/attrs"
+
+    def states() -> list[tuple[str, str]]:
+        told = ((entity["type"], entity.get("deviceState") or entity.get("status")) for entity in receiver.committed)
+        return [(kind, state["value"]) for kind, state in told if state]
+
+    async with running(settings(mqtt_url, receiver.url, devices=str(devices), silent_after_intervals=1.0)) as agent:
+        await send(mqtt_url, (topic, b'{"n": 1}'))
+        await until(lambda: states() == [("Device", "offline"), ("Alert", "open")], within_s=10)
+        await send(mqtt_url, (topic, b'{"n": 2}'))
+        await until(lambda: states()[2:4] == [("Device", "online"), ("Alert", "closed")])
+        alert = next(entity for entity in receiver.committed if entity["type"] == "Alert")
+        assert alert["id"] == "urn:ngsi-ld:Alert:device-quiet-1"
+        assert alert["alertSource"]["object"] == "urn:ngsi-ld:Device:quiet-1"
+        assert agent.waiting_count == 0
