@@ -93,29 +93,12 @@ class Agent:
         converter = Converter(router, self._registry, self._secrets, committed=self._ledger)
         self._reception = self._make_reception(converter, router, settings)
         self._written = None if connection is None else MongoLedger(connection)
-        self._intake = Intake(
-            self._reception,
-            converter,
-            self._sessions,
-            self._northbound,
-            self._ledger,
-            self.metrics,
-            batch_count=settings.batch_count,
-            waiting_count=settings.waiting_count,
-            commands=self._commands,
-            directory=self._directory,
-            written=self._written,
-        )
+        self._intake = self._make_intake(converter, settings)
         self._south = South(
             self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s, router
         )
         self._insight = Insight(self.speakers, router, pseudonyms)
-        self._silence = Silence(
-            self._registry.devices,
-            self._intake.write,
-            lambda device: self._northbound.last_seen(device.target, device.about_id),
-            settings.silent_after_intervals,
-        )
+        self._silence = self._make_silence(settings)
         self._stopping = asyncio.Event()
         self._membership = _membership(connection, settings, self._sessions, self.port)
         self._sessions.bind(
@@ -145,6 +128,29 @@ class Agent:
             self.rejections,
             self.metrics,
             self._directory,
+        )
+
+    def _make_intake(self, converter: Converter, settings: Settings) -> Intake:
+        return Intake(
+            self._reception,
+            converter,
+            self._sessions,
+            self._northbound,
+            self._ledger,
+            self.metrics,
+            batch_count=settings.batch_count,
+            waiting_count=settings.waiting_count,
+            commands=self._commands,
+            directory=self._directory,
+            written=self._written,
+        )
+
+    def _make_silence(self, settings: Settings) -> Silence:
+        return Silence(
+            self._registry.devices,
+            self._intake.write,
+            lambda device: self._northbound.last_seen(device.target, device.about_id),
+            settings.silent_after_intervals,
         )
 
     def _make_commands(self, connection: MongoConnection | None, settings: Settings) -> Commands:

@@ -127,6 +127,11 @@ def insight_router(
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
+    _add_rejected(router, rejections, replay)
+    return router
+
+
+def _add_rejected(router: APIRouter, rejections: Rejections, replay: Replay) -> None:
     @router.get("/rejected")
     async def rejected(
         reason: str = "", topic: str = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 200
@@ -146,8 +151,6 @@ def insight_router(
             return _json(await replay.run(wanted))
         except StoreUnavailable as error:
             return _json({"title": str(error)}, 503)
-
-    return router
 
 
 def _name(speaker: Speaker) -> str:
