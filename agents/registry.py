@@ -152,10 +152,10 @@ class Registry:
             known = f"apikey {apikey} belongs to no group" if apikey else "it is not in the device file"
             raise UnknownGroup(f"device {device} is unknown: {known}", apikey, device)
         if not (group.autoprovision and self._autoprovision):
-            said = f"device {device} is unknown, and the group of apikey {apikey} accepts no new ones"
+            said = f"device {device} is unknown, and {_named(apikey)} accepts no new ones"
             raise UnknownDevice(said, apikey, device)
         if group.allow and not any(_pattern(allowed).match(device) for allowed in group.allow):
-            said = f"device {device} is unknown, and the group of apikey {apikey} does not accept such ids"
+            said = f"device {device} is unknown, and {_named(apikey)} does not accept such ids"
             raise UnknownDevice(said, apikey, device)
         spec = group.member(device)
         source.joined(spec)
@@ -170,6 +170,10 @@ def completed(spec: MappingSpec, profile: Profile) -> MappingSpec:
     if not further and explicit == spec.explicit:
         return spec
     return dataclasses.replace(spec, attributes=(*further, *spec.attributes), explicit=explicit)
+
+
+def _named(apikey: str) -> str:
+    return f"the group of apikey {apikey}" if apikey else "the group of its profile"
 
 
 @lru_cache(maxsize=1000)

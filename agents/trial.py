@@ -135,7 +135,7 @@ def attempt(question: Question, pseudonyms: Pseudonyms) -> Trial:
         text = f"{question.address} is no topic and no route of the profile"
         trial.problem = Problem("topic", "unknown-topic", text, f"The profile reads {patterns}")
         return trial
-    source = question.devices or MadeUp(question)
+    source = question.devices if question.devices is not None else MadeUp(question)
     registry = Registry({profile.name: profile}, [source], pseudonyms)
     try:
         payload = REDUCED.get(profile.protocol, bytes)(question.payload)

@@ -34,7 +34,7 @@ def test_the_same_message_twice_makes_the_same_fragments(case: Case) -> None:
 def test_everything_measured_says_when(case: Case) -> None:
     for entity in case.entities or []:
         is_about = not {"dateLastValueReported", "deviceState"}.isdisjoint(entity)
-        unchanging = {"id", "type"} | ({"zone", "expectedInterval"} if is_about else set())
+        unchanging = {"id", "type", "alertSource"} | ({"zone", "expectedInterval"} if is_about else set())
         assert [name for name in entity if name not in unchanging and "observedAt" not in entity[name]] == []
 
 

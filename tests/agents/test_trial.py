@@ -127,6 +127,22 @@ def test_command_takes_devices_payload_and_profile_from_files(tmp_path: Path) ->
     assert '[[device]] id = "b2", profile = "boiler"' in printed
 
 
+def test_group_of_a_device_file_decides_who_is_known(tmp_path: Path) -> None:
+    devices = tmp_path / "devices.toml"
+    devices.write_text(
+        'context = "https://medina.example/c.jsonld"\n'
+        '[[group]]\nprofile = "tasmota"\nautoprovision = true\nallow = ["t*"]\nentity_type = "Room"\n',
+        encoding="utf-8",
+    )
+    payload = '{"DHT": {"Humidity": 40}}'
+    code, printed = tried("try", "tasmota", payload, "--devices", str(devices), "--topic", "tele/t1/SENSOR")
+    assert code == 0
+    assert '"id": "urn:ngsi-ld:Room:t1"' in printed
+    code, printed = tried("try", "tasmota", payload, "--devices", str(devices), "--topic", "tele/x1/SENSOR")
+    assert code == 1
+    assert "device x1 is unknown, and the group of its profile does not accept such ids" in printed
+
+
 def test_profiles_are_listed() -> None:
     code, printed = tried("profiles")
     assert code == 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.broker.api.conftest import Api
 from tests.contract.conftest import KEY, running_site
 
@@ -25,6 +27,7 @@ curl() {
 """
 
 
+@pytest.mark.timeout(180)  # many programs are started, one after the other
 async def test_every_command_of_the_guide_works(
     mongo: str, mqtt_url: str, context_api: Api, notifier: None, free_port: Callable[[], int], tmp_path: Path
 ) -> None:
@@ -65,6 +68,12 @@ async def test_every_command_of_the_guide_works(
     assert '"temperature":{"type":"Property","value":20' in printed
     assert '"illuminance":{"type":"Property","value":120' in printed
     assert '"reason":"unknown-device"' in printed
+    shown = " ".join(printed.split())
+    assert "implausible: field energy is outside of what energy can be: at least 0 MWH" in shown
+    assert '"deviceState": { "type": "Property", "value": "offline"' in shown
+    assert "exit code 1: the way out is told" in shown
+    assert "unknown-device: device 9 is unknown, and the group of its profile does not accept such ids" in shown
+    assert '"result": { "type": "Property", "value": "pass"' in shown
     assert '{"open":{"percent":40}}' in printed
     assert '"open_status":"OK","open_info":"opened"' in printed
     assert '"status":"OK","note":"result"' in printed
