@@ -12,7 +12,7 @@ from agents.errors import MeasureError, StoreUnavailable
 from agents.metrics import Metrics
 from agents.profile import Profile
 from agents.pseudonyms import Pseudonyms
-from agents.redaction import SHOWN_CHARACTERS, shown
+from agents.redaction import SHOWN_CHARACTERS, shown, shown_topic
 from agents.storage.mongo_rejections import Kept, MongoRejections
 from ngsi.datetimes import system_text
 
@@ -58,7 +58,7 @@ class Rejections:
         """Count, log and keep a message. `profile` is the one that reads the topic, None if there is none."""
         rejection = Rejection(
             at=system_text(at),
-            topic=_cut(topic),
+            topic=_cut(shown_topic(topic, profile)),
             reason=error.reason,
             detail=_cut(str(error)),
             payload=shown(payload, profile, self._pseudonyms),
