@@ -9,28 +9,28 @@ document ─▶ dispatcher ─▶ `_status`, `_info`   (of the entity)
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
 import structlog
 
 from agents.commands.base import Commands
-from agents.commands.command import ERROR, NO_INFO, OK, PENDING, Command, Line, Message, Step
+from agents.commands.command import NO_INFO, OK, Command, Message, Step
+from agents.commands.composition import Composer
 from agents.commands.configuration import Configuration
 from agents.commands.dispatcher import Dispatcher
-from agents.commands.notified import Asked, commands_in
-from agents.commands.payloads import message_of
-from agents.commands.store import Commandable, CommandStore, Filter
+from agents.commands.notified import commands_in
+from agents.commands.store import CommandStore, Filter
 from agents.commands.upkeep import Upkeep, commandables_of, line_of
 from agents.conversion import Report
 from agents.device import Device
-from agents.errors import BrokerUnavailable, MeasureError, NoSuchCommand, StoreUnavailable
+from agents.errors import BrokerUnavailable, NoSuchCommand, StoreUnavailable
 from agents.measure import CONFIGURATION
 from agents.metrics import Metrics
 from agents.provisioning.commanded import commanded
 from agents.provisioning.directory import Directory
-from agents.registry import Key, Registry
+from agents.registry import Registry
 from agents.specification import DeviceSpec
 from agents.tasks import end
 
@@ -42,9 +42,6 @@ MEND_S = 10.0
 THOROUGHLY_EVERY = 30
 """Every so many times it is looked whether the context broker still has the subscriptions."""
 PAUSE_S = 0.5
-NEWS_PAUSE_S = 0.05
-NEWS_ATTEMPTS_COUNT = 40
-"""How often an agent looks whether it has heard of a device that another one has provisioned."""
 
 
 class Connection(Protocol):
@@ -82,7 +79,7 @@ class RunningCommands(Commands):
         self._registry = registry
         self._directory = directory
         self._metrics = metrics
-        self._expires_s = expires_s
+        self._composer = Composer(directory, expires_s)
         self._joining: deque[DeviceSpec] = deque(maxlen=JOINING_COUNT)
         self._sweep_wanted = True
         self._upkeep_wanted = asyncio.Event()
@@ -124,7 +121,7 @@ class RunningCommands(Commands):
             return 0
         found = await self._store.find(tenant, {(each.entity_id, each.name) for each in asked})
         commands = [
-            await self._command(each, found[each.entity_id, each.name])
+            await self._composer.compose(each, found[each.entity_id, each.name])
             for each in asked
             if (each.entity_id, each.name) in found
         ]
@@ -138,46 +135,6 @@ class RunningCommands(Commands):
         if new:
             self._dispatcher.wake()
         return new
-
-    async def _command(self, asked: Asked, commandable: Commandable) -> Command:
-        message, trouble = Message("poll"), ""
-        try:
-            spec = await self._spec(commandable.line, asked.name)
-            specified = next(command for command in spec.commands if command.name == asked.name)
-            message = message_of(spec, specified, asked.value)
-        except MeasureError as error:
-            trouble = str(error)
-        status = ERROR if trouble else PENDING
-        return Command(
-            id=asked.id,
-            line=commandable.line,
-            target=commandable.kind.target,
-            entity_id=asked.entity_id,
-            entity_type=commandable.kind.entity_type,
-            name=asked.name,
-            dataset=asked.dataset,
-            value=asked.value,
-            message=message,
-            issued_at=asked.issued_at,
-            deadline=asked.issued_at + timedelta(seconds=self._expires_s),
-            status=status,
-            info=trouble or NO_INFO,
-            history=[Step(datetime.now(UTC), status, trouble or "taken")],
-        )
-
-    async def _spec(self, line: Line, name: str) -> DeviceSpec:
-        """The device with this command; `NoSuchCommand`.
-
-        Another agent may have provisioned it a moment ago: its news are waited for. Nobody joins a group by being told
-        something, so it is not the registry that is asked.
-        """
-        for _ in range(NEWS_ATTEMPTS_COUNT):
-            spec = self._directory.named(Key(*line))
-            if spec is not None and any(command.name == name for command in spec.commands):
-                return spec
-            if not await self._directory.look_up([(line.apikey, line.device)]):
-                await asyncio.sleep(NEWS_PAUSE_S)
-        raise NoSuchCommand(f"device {line.device} has no command {name[:100]}")
 
     # from the devices
 
