@@ -4,6 +4,9 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# Tests wait for servers most of the time; each worker starts its own. `make test WORKERS=0` runs them in one process.
+WORKERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench faults clean
 
@@ -18,7 +21,7 @@ run: .venv/installed-embedded ## start everything on this machine: servers, brok
 	@exec .venv/bin/medina up
 
 test: .venv/installed-dev .venv-clients/installed ## run every test against real servers
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/installed-dev ## formatting, lint and types
 	.venv/bin/ruff format --check .
