@@ -12,8 +12,9 @@ from agents.api.replay import Replay, Wanted
 from agents.errors import StoreUnavailable, UnknownDevice, UnknownTopic
 from agents.ledger import moment
 from agents.message import Message
+from agents.profile import Profile
 from agents.pseudonyms import Pseudonyms
-from agents.redaction import shown
+from agents.redaction import shown, shown_topic
 from agents.rejections import Rejections
 from agents.routing import Router
 from agents.speakers import Speaker, Speakers
@@ -40,10 +41,11 @@ class Insight:
 
     def message(self, message: Message) -> dict[str, Any]:
         """One line of `/tail`."""
+        topic = self._topic(message.topic)
         return {
             "at": system_text(moment(message.stamp_ms)),
-            "device": _name(message.speaker),
-            "topic": message.topic,
+            "device": _name(message.speaker) if topic == message.topic else topic,
+            "topic": topic,
             "outcome": message.outcome,
             "detail": "" if message.error is None else str(message.error),
             "entities": [fragment.entity_id for fragment in message.fragments],
@@ -51,6 +53,8 @@ class Insight:
         }
 
     def _is_wanted(self, speaker: Speaker, name: str, *, unknown: bool) -> bool:
+        if self._topic(speaker.topic) != speaker.topic:
+            return False  # the address of a stranger, perhaps
         if name and name not in (_name(speaker), speaker.key):
             return False
         return not unknown or (speaker.error is not None and speaker.error[0] == _UNKNOWN)
@@ -79,12 +83,18 @@ class Insight:
                 made["provision"] = _command(speaker)
         return made
 
+    def _topic(self, topic: str) -> str:
+        """The topic without what its profile calls sensitive."""
+        return shown_topic(topic, self._profile(topic))
+
     def _shown(self, topic: str, payload: bytes) -> str:
+        return shown(payload, self._profile(topic), self._pseudonyms)
+
+    def _profile(self, topic: str) -> Profile | None:
         try:
-            profile = self._router.route(topic).profile
+            return self._router.route(topic).profile
         except UnknownTopic:
-            profile = None
-        return shown(payload, profile, self._pseudonyms)
+            return None
 
 
 def insight_router(

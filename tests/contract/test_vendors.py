@@ -135,3 +135,7 @@ async def test_strangers_beacons_leave_no_trace(vendors: Site) -> None:
 
     await until(sighted, within_s=10)
     assert "4A11223344FF" not in await rejected(vendors)
+    status, heard, _ = await vendors.request("GET", f"{vendors.north}/devices")
+    assert status == 200
+    assert "4A11223344FF" not in json.dumps(heard)
+    assert "office" in json.dumps(heard)
