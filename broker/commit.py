@@ -55,6 +55,7 @@ class Committer:
         self._clock = clock
         self._queue_count = queue_count
         self._flush_count = flush_count
+        self._has_failed = False
         self._cache = StateCache(cache_bytes)
         self._queue = PendingQueue()
         self._loop = asyncio.get_running_loop()
@@ -135,7 +136,7 @@ class Committer:
         started = monotonic()
         again: list[Pending] = []
         try:
-            again = await self._flush(batch)
+            again = await self._flush(self._in_order(batch))
         except (StorageUnavailable, NonexistentTenant) as exc:
             self._fail(batch, exc)
         except Exception as exc:
@@ -210,9 +211,23 @@ class Committer:
                     again += await self._flush([pending])
         return _not_tired(again)
 
+    def _in_order(self, batch: list[Pending]) -> list[Pending]:
+        """Without patches whose forerunner, of one request and entity, has failed: repeated, it would come later."""
+        if not self._has_failed:
+            return batch
+        kept: list[Pending] = []
+        for pending in batch:
+            if (error := pending.ticket.given_up.get(pending.entity_id)) is None:
+                kept.append(pending)
+            else:
+                pending.ticket.settle(pending.index, error)
+        return kept
+
     def _fail(self, batch: list[Pending], error: NgsiError) -> None:
+        self._has_failed = True
         for pending in batch:
             self._cache.drop(pending.entity_id)
+            pending.ticket.given_up[pending.entity_id] = error
             pending.ticket.settle(pending.index, error)
 
 

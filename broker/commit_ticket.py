@@ -12,11 +12,13 @@ Outcome = Patched | NgsiError
 class Ticket:
     """What one API request waits for: the outcomes of its patches, in their order."""
 
-    __slots__ = ("_future", "_outcomes", "_remaining", "_without_effect", "count", "request")
+    __slots__ = ("_future", "_outcomes", "_remaining", "_without_effect", "count", "given_up", "request")
 
     def __init__(self, request: str, count: int) -> None:
         self.request = request
         self.count = count
+        self.given_up: dict[str, NgsiError] = {}
+        """By entity: why a patch was not written although nothing was wrong with it. Those behind it are not either."""
         self._without_effect: set[int] = set()
         self._outcomes: list[Any] = [None] * count
         self._remaining = count

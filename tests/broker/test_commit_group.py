@@ -1,5 +1,6 @@
 """What changes carry for subscribers: how many of them the request makes, and the values that they overwrote."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ from broker.commit import Committer
 from broker.commit_group import Group, apply, count_parts
 from broker.commit_queue import Pending
 from broker.commit_ticket import Ticket
-from broker.storage.base import Stored
+from broker.errors import StorageUnavailable
+from broker.storage.base import Stored, Write
 from broker.storage.mongo_entities import MongoEntityStore
 from ngsi import patch
 from ngsi.context import CORE
 from ngsi.document import read_entity
 from ngsi.entity import Entity
+from ngsi.errors import NgsiError
 
 AT = "2026-03-01T08:00:00.000Z"
 
@@ -76,3 +79,29 @@ async def test_a_large_value_is_replaced_by_another_although_both_fit_no_documen
         assert found["attrs"]["a"][0]["value"][0] == "b"
         assert "previous" not in found["changes"][0]
         await client.drop_database("large_values")
+
+
+class Interrupted(MongoEntityStore):
+    """A store that does not answer the first write."""
+
+    is_away = True
+
+    async def write(self, writes: Sequence[Write]) -> dict[int, NgsiError]:
+        if self.is_away:
+            self.is_away = False
+            raise StorageUnavailable("MongoDB does not answer")
+        return await super().write(writes)
+
+
+async def test_what_follows_a_failed_patch_of_the_same_request_and_entity_fails_too(mongo: str) -> None:
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        store = Interrupted(client.interrupted.entities, None, 10_000)
+        committer = Committer(store, lambda: AT, queue_count=10, flush_count=2, cache_bytes=1_000_000)
+        patches = [(f"urn:x:{number}", upsert(number, value)) for number, value in ((1, 1), (2, 1), (1, 2), (3, 1))]
+        outcomes = await committer.submit_all(patches, "request")
+        failed = [isinstance(outcome, NgsiError) for outcome in outcomes]
+        assert failed == [True, True, True, False], "1 must not have its second value without its first"
+        assert [entity["_id"] async for entity in client.interrupted.entities.find()] == ["urn:x:3"]
+        again = await committer.submit_all(patches, "request again")
+        assert not any(isinstance(outcome, NgsiError) for outcome in again)
+        await client.drop_database("interrupted")
