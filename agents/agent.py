@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import structlog
@@ -91,7 +91,7 @@ class Agent:
         self._northbound = Northbound(settings.broker_url, settings.batch_count, self.metrics)
         self._secrets = settings.keys()
         converter = Converter(router, self._registry, self._secrets, committed=self._ledger)
-        self._reception = self._make_reception(converter, router, settings)
+        self.reception = self._make_reception(converter, router, settings)
         self._written = None if connection is None else MongoLedger(connection)
         self._intake = self._make_intake(converter, settings)
         self._south = South(
@@ -132,7 +132,7 @@ class Agent:
 
     def _make_intake(self, converter: Converter, settings: Settings) -> Intake:
         return Intake(
-            self._reception,
+            self.reception,
             converter,
             self._sessions,
             self._northbound,
@@ -168,6 +168,11 @@ class Agent:
             return Southbound(link, client_id, router.filters, self.metrics, slot)
 
         return make
+
+    @property
+    def profiles(self) -> Sequence[Profile]:
+        """What it reads."""
+        return tuple(self._registry.profiles.values())
 
     @property
     def is_connected(self) -> bool:
@@ -233,7 +238,7 @@ class Agent:
 
     def _insight_router(self) -> APIRouter:
         replay = Replay(self.rejections.store, self._intake.replay)
-        return insight_router(self._insight, Watching(self._reception), self.rejections, replay, self._stopping)
+        return insight_router(self._insight, Watching(self.reception), self.rejections, replay, self._stopping)
 
     def _commands_router(self) -> APIRouter:
         return commands_router(self._commands if isinstance(self._commands, RunningCommands) else None)
