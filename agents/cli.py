@@ -86,32 +86,31 @@ def profiles(
         _refuse(error)
 
 
+Url = Annotated[str, typer.Option(envvar="MEDINA_AGENT_URL", help="Where the agent's port 4041 is.")]
+Reason = Annotated[str, typer.Option(help="Only those with this reason.")]
+Topic = Annotated[str, typer.Option(help="Only those of this topic.")]
+_LOCAL = "http://127.0.0.1:4041"
+
+
 @agent.command()
 def commands(
     device: Annotated[str, typer.Option(help="Only those of this device.")] = "",
     apikey: Annotated[str, typer.Option(help="Only those of devices with this apikey.")] = "",
     status: Annotated[str, typer.Option(help="Only those in this status, e.g. PENDING.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+    url: Url = _LOCAL,
 ) -> None:
-    """Show what became of the latest commands, asked of the agent of these settings."""
+    """Show what became of the latest commands, asked of a running agent."""
     from rich.console import Console
 
     from agents.commands.report import show_commands
     from agents.errors import ConfigurationError
-    from agents.settings import read_settings
 
     try:
-        settings = read_settings()
         query: dict[str, str | int] = {"device": device, "apikey": apikey, "status": status, "limit": limit}
-        show_commands(Console(), settings.notify_url(settings.agent_port), query)
+        show_commands(Console(), url, query)
     except ConfigurationError as error:
         _refuse(error)
-
-
-Url = Annotated[str, typer.Option(envvar="MEDINA_AGENT_URL", help="Where the agent's port 4041 is.")]
-Reason = Annotated[str, typer.Option(help="Only those with this reason.")]
-Topic = Annotated[str, typer.Option(help="Only those of this topic.")]
-_LOCAL = "http://127.0.0.1:4041"
 
 
 @agent.command()

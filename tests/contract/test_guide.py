@@ -46,7 +46,7 @@ async def test_every_command_of_the_guide_works(
         for written, here in places.items():
             script = script.replace(written, here)
         environment = {
-            "MEDINA_AGENT_PORT": str(site.agent.port),
+            "MEDINA_AGENT_URL": site.north,
             "MONGODB_URI": mongo,
             "MEDINA_DATABASE": "guide",
             "MQTT_URL": mqtt_url,
