@@ -98,10 +98,10 @@ async def test_a_gzip_body_is_inflated(strict: Api, size: int) -> None:
 @pytest.mark.parametrize(
     ("packed", "coding", "status"),
     [
-        (gzip.compress(b" " * 1_000_000_0), "gzip", 413),
+        (gzip.compress(b" " * 1_000_000_0, mtime=0), "gzip", 413),
         (b"{}", "gzip", 400),
-        (gzip.compress(b"{}")[:-4], "gzip", 400),
-        (gzip.compress(b"{}") + b"{}", "gzip", 400),
+        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", 400),
+        (gzip.compress(b"{}", mtime=0) + b"{}", "gzip", 400),
         (b"{}", "br", 415),
         (b"{}", "gzip, gzip", 415),
     ],
