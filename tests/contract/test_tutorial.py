@@ -115,14 +115,14 @@ async def test_http_measures_with_a_time(site: Site) -> None:
 
 async def test_http_ultralight(site: Site) -> None:
     url = f"{site.south}/iot/d?i=http-3&k={UL_KEY}"
-    assert (await site.request("POST", url, data="t|15|k|abc", Content_Type="text/plain"))[:2] == (200, "")
+    assert (await site.request("GET", url + "&d=t|16&t=2026-01-02T03:04:05Z"))[0] == 200
     found = await site.entity("urn:ngsi-ld:Thing:http-3")
     assert found is not None
-    assert (found["t"]["value"], found["k"]["value"]) == (15, "abc")
-    assert (await site.request("GET", url + "&d=t|16&t=2026-01-02T03:04:05Z"))[0] == 200
+    assert found["t"] == {"type": "Property", "value": 16, "observedAt": "2026-01-02T03:04:05.000Z"}
+    assert (await site.request("POST", url, data="t|15|k|abc", Content_Type="text/plain"))[:2] == (200, "")
     again = await site.entity("urn:ngsi-ld:Thing:http-3")
     assert again is not None
-    assert again["t"] == {"type": "Property", "value": 16, "observedAt": "2026-01-02T03:04:05.000Z"}
+    assert (again["t"]["value"], again["k"]["value"]) == (15, "abc")
 
 
 @pytest.mark.parametrize(
