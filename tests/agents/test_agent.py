@@ -5,6 +5,7 @@ import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from aiohttp import web
 from agents.agent import Agent
 from agents.settings import Settings
 from broker.embedded import answers, mqtt_command
-from tests.agents.corpus import CASES, DEVICE_FILES
+from tests.agents.corpus import CASES, DEVICE_FILES, ROUTER
 from tests.agents.receiver import Batch, Receiver, listening, problem
 from tests.end_to_end.city import is_ready
 from tests.end_to_end.device import publish
@@ -75,15 +76,16 @@ async def ops(agent: Agent, path: str) -> tuple[int, Any]:
 
 
 async def test_corpus_arrives_as_entities(mqtt_url: str, receiver: Receiver) -> None:
-    valid = [case for case in CASES if case.entities is not None]
-    async with running(settings(mqtt_url, receiver.url)) as agent:
-        await send(mqtt_url, *((case.topic, case.payload) for case in CASES))
+    cases = [case for case in CASES if ROUTER.at_path(case.topic) is None]  # the others come over HTTP
+    valid = [case for case in cases if case.entities is not None]
+    async with running(settings(mqtt_url, receiver.url, rejected_count=1000)) as agent:
+        await send(mqtt_url, *((case.topic, case.payload) for case in cases))
         wanted = {entity["id"].rpartition("-")[0] for case in valid for entity in case.entities or []}
         await until(lambda: wanted == {entity["id"].rpartition("-")[0] for entity in receiver.committed})
-        refused = [case for case in CASES if case.refusal is not None]
-        await until(lambda: len(agent.rejections.latest()) == len(refused))
-        reasons = [rejection.reason for rejection in reversed(agent.rejections.latest())]
-        assert reasons == [case.refusal[0] for case in refused if case.refusal]
+        refused = [case for case in cases if case.refusal is not None]
+        told = Counter(case.refusal[0] for case in refused if case.refusal)
+        # Not fewer: of messages that are taken, what is left out or missing is told as well.
+        await until(lambda: told <= Counter(rejection.reason for rejection in agent.rejections.latest()))
 
 
 async def test_measures_of_a_device_stay_in_order_within_and_across_batches(mqtt_url: str, receiver: Receiver) -> None:
