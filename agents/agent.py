@@ -47,7 +47,7 @@ from agents.storage.mongo_ledger import MongoLedger
 from agents.storage.mongo_provisioning import MongoProvisioning
 from agents.storage.mongo_rejections import MongoRejections
 from agents.storage.mongo_slots import MongoSlots
-from agents.tasks import end
+from agents.tasks import end, leave_nothing_behind
 from agents.watching import Watching
 
 log = structlog.get_logger(__name__)
@@ -196,13 +196,21 @@ class Agent:
         north, south = make_server(self._app()), make_server(self._south.app())
         serving = asyncio.create_task(north.serve([self._listener]))
         measuring = asyncio.create_task(self._serve_devices(south.serve([self._south_listener])))
-        receiving = asyncio.create_task(self._receive())
         passing_on = asyncio.create_task(self._intake.run())
-        following = asyncio.create_task(self._follow())
         commanding = asyncio.create_task(self._commands.run())
-        telling = asyncio.create_task(self._tell())
         stopped = asyncio.create_task(stop.wait())
-        parts = (serving, measuring, receiving, passing_on, following, commanding, telling, stopped)
+        # Each a task of its own: a task that waits for others could not end those that work with MongoDB for sure.
+        endless = [
+            asyncio.create_task(work)
+            for work in (
+                self._receive(),
+                self._sessions.failed(),
+                self._follow(),
+                self.rejections.run(),
+                self._silence_kept(),
+            )
+        ]
+        parts = (serving, measuring, passing_on, commanding, stopped, *endless)
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._stopping.set()
@@ -213,9 +221,8 @@ class Agent:
                 _fail(task)
         finally:
             north.should_exit = south.should_exit = True
-            for task in (receiving, passing_on, commanding, stopped):
-                task.cancel()
-            await end([following, telling])
+            commanding.cancel()
+            await end([passing_on, stopped, *endless])
             if not south.started:
                 measuring.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
@@ -243,12 +250,6 @@ class Agent:
     def _commands_router(self) -> APIRouter:
         return commands_router(self._commands if isinstance(self._commands, RunningCommands) else None)
 
-    async def _tell(self) -> None:
-        """Say what has been noticed: rejections, and devices that are silent."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.rejections.run())
-            group.create_task(self._silence_kept())
-
     async def _silence_kept(self) -> None:
         while True:
             try:
@@ -261,11 +262,9 @@ class Agent:
         await self._know_devices()
         if self._membership is None:
             self._sessions.open(0)
-            await self._sessions.failed()
-            return
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._membership.run())
-            group.create_task(self._sessions.failed())
+            await asyncio.Event().wait()
+        else:
+            await self._membership.run()
 
     async def _prepare(self, session: str) -> None:
         """Know what the agent that had this session before has sent."""
@@ -381,3 +380,4 @@ async def run_until_signalled(agent: Agent) -> None:
             loop.add_signal_handler(number, stop.set)
     await agent.run(stop)
     log.info("agent stopped")
+    await leave_nothing_behind()

@@ -88,15 +88,16 @@ class RunningCommands(Commands):
         """See Commands. Until cancelled."""
         for connection in self._connections:
             await connection.open()
+        preparing = asyncio.create_task(self._prepare())
         parts: list[asyncio.Task[None]] = []
         try:
-            await self._prepare()
+            await asyncio.wait([preparing])
             parts = [asyncio.create_task(self._dispatcher.run()), asyncio.create_task(self._keep_up())]
             await asyncio.gather(*parts)
         finally:
             for part in parts:
                 part.cancel()
-            await end(parts[1:])
+            await end([preparing, *parts[1:]])
             await asyncio.gather(*parts, return_exceptions=True)
             self._configuration.stop()
             for connection in self._connections:

@@ -10,6 +10,7 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import InvalidURI, PyMongoError
 
 from agents.errors import ConfigurationError, StoreUnavailable
+from agents.tasks import close
 
 SHOWN_CHARACTERS = 200
 _DURABLE = WriteConcern(w="majority", j=True)
@@ -37,7 +38,7 @@ class MongoConnection:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await close(self._client)
 
 
 @contextmanager

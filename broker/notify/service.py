@@ -31,7 +31,7 @@ from broker.storage.mongo_deliveries import MongoDeliveries
 from broker.storage.mongo_feed import MongoFeed, connect
 from broker.storage.mongo_linked import MongoLinked
 from broker.storage.mongo_shares import MongoShares
-from broker.tasks import end
+from broker.tasks import close, end, leave_nothing_behind
 
 T = TypeVar("T")
 
@@ -110,6 +110,7 @@ async def run() -> None:
         if running.failure.done():
             running.failure.result()
     log.info("notifier stopped")
+    await leave_nothing_behind()
 
 
 @asynccontextmanager
@@ -122,7 +123,7 @@ async def running_notifier(
     """
     async with AsyncExitStack() as stack:
         client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
-        stack.push_async_callback(client.close)
+        stack.push_async_callback(close, client)
         transport = transport or Transports(Outside(address_rule(settings.notify_addresses), delivery.ca_file))
         stack.push_async_callback(transport.close)
         contexts = Contexts(preloaded(settings.contexts))

@@ -23,6 +23,7 @@ from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_dead_letters import MongoDeliveryStore
 from broker.storage.mongo_errors import translated
 from broker.storage.mongo_tenants import TenantRegister, database_name
+from broker.tasks import close
 
 _CONTEXT_MEMBERS = ("context", "contextUrl", "readWith.q", "readWith.csf", "subscription.jsonldContext")
 """Where a subscription names @contexts, see `ngsi.subscription`."""
@@ -172,7 +173,7 @@ class MongoStorage(Storage):
 
     async def close(self) -> None:
         """See Storage."""
-        await self._client.close()
+        await close(self._client)
 
     def _collection(self, tenant: str, name: str) -> _Collection:
         return self._database(tenant).get_collection(name, write_concern=_DURABLE)

@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure
 from broker.clock import system_now
 from broker.storage.mongo_feed import LOST_CODES, MongoFeed, Position, connect, sequence_of
 from broker.storage.mongo_linked import MongoLinked
+from broker.tasks import close
 from ngsi.entity import Entity
 
 _AWAIT_PAST_MS = 20
@@ -82,4 +83,4 @@ class MongoLogs:
     async def close(self) -> None:
         """Ends all connections."""
         if self._client is not None:
-            await self._client.close()
+            await close(self._client)

@@ -135,11 +135,16 @@ async def test_what_was_committed_but_not_acknowledged_is_not_stored_again(
     first.kill()
     receiver.open.set()
     await asyncio.to_thread(agents.start)
-    await until(lambda: len({entity["n"]["value"] for batch in receiver.asked for entity in batch}) == 3)
-    times = [(entity["n"]["value"], entity["n"]["observedAt"]) for batch in receiver.asked for entity in batch]
-    before = [time for time in times if time[0] in {entity["n"]["value"] for entity in receiver.asked[0]}]
-    assert len(before) == 2 * len(receiver.asked[0])
-    assert len(set(before)) == len(receiver.asked[0]), "the same times"
+    first_values = {entity["n"]["value"] for entity in receiver.asked[0]}
+
+    def asked() -> list[tuple[int, str]]:
+        return [(entity["n"]["value"], entity["n"]["observedAt"]) for batch in receiver.asked for entity in batch]
+
+    def asked_twice() -> list[tuple[int, str]]:
+        return [time for time in asked() if time[0] in first_values]
+
+    await until(lambda: len({value for value, _ in asked()}) == 3 and len(asked_twice()) == 2 * len(first_values))
+    assert len(set(asked_twice())) == len(first_values), "the same times"
 
 
 async def test_agents_of_different_opinions_do_not_share(mongo: str, mqtt_url: str, receiver: Receiver) -> None:
