@@ -30,7 +30,8 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._drawn = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
+        # Drawn only when something has changed: a table that is written anew all the time cannot be selected from.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._shown: dict[str, tuple[str | None, int]] = {}
 
     def __enter__(self) -> Self:
@@ -50,15 +51,15 @@ class Screen:
 
     def show(self, roles: Sequence[Health]) -> None:
         """The health of the roles: the whole table, or what changed since the last call."""
-        if self._drawn:
+        # One that was restarted says so anew, also when it was back before anybody looked.
+        state = {role.title: (role.reason, role.restarts) for role in roles}
+        changed = [role for role in roles if self._shown.get(role.title) != state[role.title]]
+        self._shown = state
+        if self._drawn and changed:
             self._live.update(_table(roles), refresh=True)
-            return
-        for role in roles:
-            # One that was restarted says so anew, also when it was back before anybody looked.
-            seen = (role.reason, role.restarts)
-            if self._shown.get(role.title) != seen:
+        elif not self._drawn:
+            for role in changed:
                 self.say(f"{role.title} {role.reason or 'is ready'}")
-            self._shown[role.title] = seen
 
 
 def _table(roles: Sequence[Health]) -> Table:

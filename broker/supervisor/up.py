@@ -19,10 +19,7 @@ from broker.supervisor.settings import UpSettings
 SERVER_WITHIN_S: Final = 3.0
 LOOK_EVERY_S: Final = 2.0
 STOP_ORDER: Final = ("simulate", "agent", "pilot", "broker", "notifier", "mqtt", "mongod")
-CONTEXT_LINK: Final = (
-    '<https://medina.example/campus/context.jsonld>; rel="http://www.w3.org/ns/json-ld#context"; '
-    'type="application/ld+json"'
-)
+CONTEXT_LINK: Final = '<https://medina.example/campus/context.jsonld>; rel="http://www.w3.org/ns/json-ld#context"'
 
 
 def run() -> int:
@@ -61,7 +58,7 @@ class Supervisor:
             await self._stop_all()
         if not work.cancelled() and work.done() and (problem := work.exception()):
             raise problem
-        self._screen.say(f"Stopped. The data stays in {self._folder.path}; the next start goes on from there.")
+        self._screen.say(f"Stopped. The next start goes on with the data in\n{self._folder.path}")
 
     async def _start_and_watch(self) -> None:
         servers = role_table.servers(self._settings, self._folder)
@@ -118,20 +115,26 @@ class Supervisor:
                     self._screen.show(self._members)
 
     def _summary(self) -> list[str]:
-        api = f"http://{self._settings.local_host}:{self._settings.port}"
+        """What to open and to try; each line but that of the Link header fits a terminal of 80 columns."""
+
+        def at(port: int) -> str:
+            return f"http://{self._settings.local_host}:{port}"
+
         seconds = time.monotonic() - self._began
         return [
             "",
-            f"Medina is up after {seconds:.1f} s. Ctrl-C stops it; data and logs are in {self._folder.path}",
+            f"Medina is up after {seconds:.1f} s. Ctrl-C stops it. Data and logs are in",
+            str(self._folder.path),
             "",
-            f"  Pilot page   http://{self._settings.local_host}:{self._settings.pilot_port}",
-            f"  Context API  {api}/ngsi-ld/v1   documentation {api}/docs",
-            f"  MQTT         {shown(self._environment['MQTT_URL'])}",
-            f"  Devices      http://{self._settings.local_host}:{self._settings.south_port}/iot/json   provisioning "
-            f"http://{self._settings.local_host}:{self._settings.agent_port}/iot/devices",
+            f"  Pilot page        {at(self._settings.pilot_port)}",
+            f"  Context API       {at(self._settings.port)}/docs",
+            f"  Devices' API      {at(self._settings.agent_port)}/docs",
+            f"  MQTT devices      {shown(self._environment['MQTT_URL'])}",
+            f"  HTTP devices      {at(self._settings.south_port)}/iot/json",
             "",
             "Try, in another terminal:",
             "",
-            f"  curl -s -H 'Link: {CONTEXT_LINK}' '{api}/ngsi-ld/v1/entities?type=Zone'",
+            f"curl '{at(self._settings.port)}/ngsi-ld/v1/entities?type=Zone&format=simplified' \\",
+            f"  -H 'Link: {CONTEXT_LINK}'",
             "",
         ]
