@@ -1,26 +1,20 @@
 """The collection `entities` of a tenant: states read and written by id, queries handed on (docs/decisions/0002)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from bson.errors import InvalidDocument
-from pymongo import ASCENDING, IndexModel, ReplaceOne
+from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
 
-from broker.errors import StorageUnavailable, WriteConflict
 from broker.storage import mongo_discovery, mongo_search, mongo_values
 from broker.storage import mongo_documents as documents
 from broker.storage.base import EntityQuery, EntityStore, Guard, Stored, TypeProfile, Write
 from broker.storage.mongo_errors import translated
+from broker.storage.mongo_writes import EntityWriter
 from broker.turns import Turns
 from ngsi.changes import Change, unroll
 from ngsi.entity import Entity
-from ngsi.errors import BadRequestData, NgsiError
-from ngsi.names import show
+from ngsi.errors import NgsiError
 
 _TOMBSTONE_LIFE_S = 3600
 """How long a deletion stays in the collection: far longer than a committer trusts its cache, see `commit`."""
@@ -40,11 +34,6 @@ INDEXES = [
     IndexModel([("gone", ASCENDING)], name="tombstones", sparse=True, expireAfterSeconds=_TOMBSTONE_LIFE_S),
 ]
 """What every collection `entities` has: an `explain()` of the common queries uses them."""
-_BULK_COUNT = 256
-"""Writes in one round trip at the most: so many are encoded without a break, in some milliseconds."""
-_DUPLICATE_KEY = 11000
-_TOO_LARGE_CODES = frozenset({10334, 17280, 17419, 17420})
-"""BSONObjectTooLarge, KeyTooLong, and two for a document over 16 MiB."""
 
 _Collection = AsyncCollection[dict[str, Any]]
 
@@ -54,6 +43,7 @@ class MongoEntityStore(EntityStore):
 
     def __init__(self, collection: _Collection, guard: Guard | None, query_timeout_ms: int) -> None:
         self._collection = collection
+        self._writer = EntityWriter(collection)
         self._guard = guard
         self._query_timeout_ms = query_timeout_ms
 
@@ -70,64 +60,10 @@ class MongoEntityStore(EntityStore):
         return states
 
     async def write(self, writes: Sequence[Write]) -> dict[int, NgsiError]:
-        """See EntityStore.
-
-        A replace that finds no document of its revision tries to insert one and fails on the id if the entity has
-        moved on: so the answer tells exactly which writes came too late, creations and updates alike.
-        """
+        """See EntityStore."""
         if self._guard is not None:
             await self._guard()
-        if len(writes) <= _BULK_COUNT:
-            now = datetime.now(UTC)
-            return await self._bulk(writes, [_replacement(write, now) for write in writes])
-        return await self._in_parts(writes)
-
-    async def _in_parts(self, writes: Sequence[Write]) -> dict[int, NgsiError]:
-        """Many writes as several round trips at the same time: other requests get turns while they are encoded."""
-        starts = range(0, len(writes), _BULK_COUNT)
-        now = datetime.now(UTC)
-        parts: list[asyncio.Task[dict[int, NgsiError]]] = []
-        for start in starts:
-            part = writes[start : start + _BULK_COUNT]
-            operations = [_replacement(write, now) for write in part]
-            parts.append(asyncio.create_task(self._bulk(part, operations)))
-            await asyncio.sleep(0)
-        answers = await asyncio.gather(*parts, return_exceptions=True)
-        failures: dict[int, NgsiError] = {}
-        for start, answer in zip(starts, answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            failures |= {start + index: error for index, error in answer.items()}
-        return failures
-
-    async def _bulk(
-        self, writes: Sequence[Write], operations: list[ReplaceOne[dict[str, Any]]]
-    ) -> dict[int, NgsiError]:
-        try:
-            await self._collection.bulk_write(operations, ordered=False)
-        except BulkWriteError as exc:
-            return _failures(writes, exc)
-        except (InvalidDocument, DocumentTooLarge, OverflowError, PyMongoError) as exc:
-            if not isinstance(exc, PyMongoError) or _is_of_the_document(exc):
-                if len(operations) > 1:
-                    return await self._one_by_one(writes, operations)
-                if any(change.previous for change in writes[0].changes):
-                    # What an update overwrote is the part that can be done without.
-                    lean = replace(writes[0], changes=[replace(item, previous=[]) for item in writes[0].changes])
-                    return await self._bulk([lean], [_replacement(lean, datetime.now(UTC))])
-                return {0: BadRequestData(f"Entity {writes[0].id} cannot be stored: {show(str(exc), 200)}")}
-            raise StorageUnavailable(f"MongoDB does not answer: {show(str(exc), 200)}") from exc
-        return {}
-
-    async def _one_by_one(
-        self, writes: Sequence[Write], operations: list[ReplaceOne[dict[str, Any]]]
-    ) -> dict[int, NgsiError]:
-        failures: dict[int, NgsiError] = {}
-        for index, operation in enumerate(operations):
-            failed = await self._bulk([writes[index]], [operation])
-            if failed:
-                failures[index] = failed[0]
-        return failures
+        return await self._writer.write(writes)
 
     async def last_changes(self, entity_id: str) -> list[tuple[Entity, Change]]:
         """See EntityStore."""
@@ -170,30 +106,3 @@ class MongoEntityStore(EntityStore):
         cursor = self._collection.find({"due": {"$lte": now}}, {"_id": 1}).sort("due", ASCENDING).limit(limit)
         with translated():
             return [item["_id"] for item in await cursor.to_list()]
-
-
-def _replacement(write: Write, now: datetime) -> ReplaceOne[dict[str, Any]]:
-    return ReplaceOne({"_id": write.id, "rev": write.rev}, documents.document(write, now), upsert=True)
-
-
-def _is_of_the_document(error: PyMongoError) -> bool:
-    """Whether a document is what is wrong: it is too large to be sent, or has something in it that BSON has not."""
-    return isinstance(error, DocumentTooLarge | InvalidDocument) or (
-        isinstance(error, OperationFailure) and error.code in _TOO_LARGE_CODES
-    )
-
-
-def _failures(writes: Sequence[Write], error: BulkWriteError) -> dict[int, NgsiError]:
-    details = error.details or {}
-    if details.get("writeConcernErrors"):
-        raise StorageUnavailable(
-            f"MongoDB could not make the write durable: {details['writeConcernErrors'][0]['errmsg']}"
-        )
-    failures: dict[int, NgsiError] = {}
-    for item in details["writeErrors"]:
-        entity_id = writes[item["index"]].id
-        if item["code"] == _DUPLICATE_KEY:
-            failures[item["index"]] = WriteConflict(f"Entity {entity_id} was written by another process")
-        else:
-            failures[item["index"]] = BadRequestData(f"Entity {entity_id} cannot be stored: {item['errmsg']}")
-    return failures
