@@ -2,7 +2,8 @@
 
     {_id: "<session>/<number of the batch>", by: agent, m: messages, 16 bytes each (identity, stamp), k: keys, 8 each}
 
-One insert a batch, durable before the batch is sent: MongoDB may be killed and the batch still be committed later. The
+One insert a batch, before the batch is sent. It does not wait for the journal (docs/decisions/0022-several-agents.md): the
+context broker's write comes later in the journal of the same MongoDB, so where that has survived, so has the page. The
 numbers have no gap, so who takes a session over and writes the next number fences whoever had it. The latest
 `KEPT_COUNT` batches of a session are kept.
 """
@@ -29,8 +30,10 @@ class MongoLedger:
     """The written part of a `Ledger`. Every method raises `StoreUnavailable` when MongoDB does not answer."""
 
     def __init__(self, connection: MongoConnection) -> None:
-        durable = WriteConcern(w="majority", j=True)
-        self._collection = connection.database.get_collection("ledger", write_concern=durable)
+        self._collection = connection.database.get_collection(
+            "ledger", write_concern=WriteConcern(w="majority", j=True)
+        )
+        self._swift = self._collection.with_options(write_concern=WriteConcern(w=1, j=False))
         self._name = token_hex(8)
         self._next: dict[str, int] = {}
 
@@ -53,7 +56,7 @@ class MongoLedger:
         document = self._document(session, number, page)
         with translated():
             try:
-                await self._collection.insert_one(document)
+                await self._swift.insert_one(document)
             except DuplicateKeyError:
                 other = await self._collection.find_one({"_id": document["_id"]})
                 if other is None or other["by"] != self._name:
