@@ -8,18 +8,17 @@ Each change of state is one atomic update, guarded by the state it starts from; 
 a result, or whether two get the same notification. `number` comes from a counter: the order in which they were taken.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-import orjson
 from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from agents.commands.command import DELIVERED, ERROR, EXPIRED, OK, OPEN, PENDING, Command, Line, Message, Outcome, Step
+from agents.commands.command import DELIVERED, ERROR, EXPIRED, OK, OPEN, PENDING, Command, Line, Outcome
 from agents.commands.store import Filter, Verdict
-from agents.specification import Target
+from agents.storage.mongo_command_documents import Document, command_of, document_of, key_of, text_of
 from agents.storage.mongo_commandables import MongoCommandables
 from agents.storage.mongo_connection import MongoConnection, translated
 
@@ -34,7 +33,6 @@ _AWAIT_MS = 1000
 _LEASE = "commands"
 _STATUS_OF = {"delivered": DELIVERED, "answered": OK, "refused": ERROR, "later": PENDING}
 
-_Document = dict[str, Any]
 _INDEXES = [
     IndexModel([("status", ASCENDING), ("number", ASCENDING)], name="order"),
     IndexModel([("status", ASCENDING), ("deadline", ASCENDING)], name="deadline"),
@@ -74,7 +72,7 @@ class MongoCommands(MongoCommandables):
             )
             assert counter is not None, "it is made where there is none"
             first = counter["last"] - len(commands) + 1
-            made = [_document(command, first + place) for place, command in enumerate(commands)]
+            made = [document_of(command, first + place) for place, command in enumerate(commands)]
             try:
                 await self._commands.insert_many(made, ordered=False)
             except BulkWriteError as error:
@@ -86,8 +84,8 @@ class MongoCommands(MongoCommandables):
 
     async def heads(self, now: datetime, busy: Collection[Line], limit: int) -> Sequence[Command]:
         """See CommandStore."""
-        stages: list[_Document] = [
-            {"$match": {"status": PENDING, "message.way": {"$ne": "poll"}, "line": {"$nin": list(map(_key, busy))}}},
+        stages: list[Document] = [
+            {"$match": {"status": PENDING, "message.way": {"$ne": "poll"}, "line": {"$nin": list(map(key_of, busy))}}},
             {"$sort": {"number": 1}},
             {"$group": {"_id": "$line", "id": {"$first": "$_id"}, "next": {"$first": "$next"}}},
             {"$match": {"next": {"$lte": now}}},
@@ -96,7 +94,7 @@ class MongoCommands(MongoCommandables):
         with translated():
             heads = [head["id"] async for head in await self._commands.aggregate(stages)]
             found = await self._commands.find({"_id": {"$in": heads}}).to_list() if heads else []
-        return [_command(document) for document in found]
+        return [command_of(document) for document in found]
 
     async def claim(self, command: Command, until: datetime) -> Command | None:
         """See CommandStore."""
@@ -106,12 +104,12 @@ class MongoCommands(MongoCommandables):
                 {"$set": {"busy": until}, "$inc": {"attempts": 1}},
                 return_document=ReturnDocument.AFTER,
             )
-        return None if found is None else _command(found)
+        return None if found is None else command_of(found)
 
     async def attempted(self, command: Command, outcome: Outcome, now: datetime, next_at: datetime) -> bool:
         """See CommandStore."""
         status = _STATUS_OF[outcome.verdict]
-        change: _Document = _change(status, outcome.info, outcome.note, now)
+        change: Document = _change(status, outcome.info, outcome.note, now)
         if status == PENDING:
             change = {"$set": {"next": next_at}, "$push": change["$push"]}
         change["$unset"] = {"busy": ""}
@@ -121,7 +119,7 @@ class MongoCommands(MongoCommandables):
 
     async def poll(self, line: Line, now: datetime, *, distinct: bool) -> Sequence[Command]:
         """See CommandStore."""
-        waiting: _Document = {"line": _key(line), "status": PENDING, "deadline": {"$gt": now}}
+        waiting: Document = {"line": key_of(line), "status": PENDING, "deadline": {"$gt": now}}
         waiting |= {"$or": [{"busy": {"$exists": False}}, {"busy": {"$lte": now}}]}
         with translated():
             found = await self._commands.find(waiting).sort("number", ASCENDING).limit(POLLED_COUNT).to_list()
@@ -132,12 +130,12 @@ class MongoCommands(MongoCommandables):
             change["$inc"]["attempts"] = 1
             for document in sorted(found, key=lambda document: document["number"]):
                 done = await self._commands.update_one({"_id": document["_id"], **waiting}, change)
-                polled += [_command(document)] if done.matched_count else []
+                polled += [command_of(document)] if done.matched_count else []
         return polled
 
     async def settle(self, template: Command, now: datetime) -> Verdict:
         """See CommandStore."""
-        name = {"line": _key(template.line), "name": template.name}
+        name = {"line": key_of(template.line), "name": template.name}
         sent = {"$or": [{"status": DELIVERED}, {"status": PENDING, "attempts": {"$gt": 0}}]}
         with translated():
             change = _change(OK, template.info, "result", now)
@@ -150,14 +148,14 @@ class MongoCommands(MongoCommandables):
                 late = _change(OK, template.info, "result, after the deadline", now)
                 done = await self._commands.update_one({"_id": newest["_id"], "status": EXPIRED}, late)
                 return "late" if done.matched_count else "repeated"
-            if newest is not None and newest["status"] == OK and newest["info"] == _text(template.info):
+            if newest is not None and newest["status"] == OK and newest["info"] == text_of(template.info):
                 return "repeated"
             await self.add([template])
         return "unasked"
 
     async def expire(self, now: datetime) -> int:
         """See CommandStore."""
-        overdue: _Document = {"status": {"$in": list(OPEN)}, "deadline": {"$lte": now}}
+        overdue: Document = {"status": {"$in": list(OPEN)}, "deadline": {"$lte": now}}
         overdue |= {"$or": [{"busy": {"$exists": False}}, {"busy": {"$lte": now}}]}
         with translated():
             done = await self._commands.update_many(overdue, _change(EXPIRED, EXPIRED, "the deadline has passed", now))
@@ -168,7 +166,7 @@ class MongoCommands(MongoCommandables):
         order = [("touched", ASCENDING), ("number", ASCENDING)]
         with translated():
             found = await self._commands.find({"shown": False}).sort(order).limit(limit).to_list()
-        return [_command(document) for document in found]
+        return [command_of(document) for document in found]
 
     async def shown(self, commands: Iterable[Command]) -> None:
         """See CommandStore."""
@@ -187,7 +185,7 @@ class MongoCommands(MongoCommandables):
             count = await self._commands.count_documents(condition)
             order = [("number", DESCENDING)]
             found = await self._commands.find(condition).sort(order).skip(offset).limit(limit).to_list()
-        return count, [_command(document) for document in found]
+        return count, [command_of(document) for document in found]
 
     async def lead(self, holder: str, lease_s: float) -> bool:
         """See CommandStore. By the clock of the database: those of the agents need not agree."""
@@ -218,11 +216,11 @@ class MongoCommands(MongoCommandables):
                     yield
 
 
-def _change(status: str, info: object, note: str, now: datetime) -> _Document:
+def _change(status: str, info: object, note: str, now: datetime) -> Document:
     """The update that brings a command into a state."""
-    members: _Document = {"status": status, "shown": False, "touched": now}
+    members: Document = {"status": status, "shown": False, "touched": now}
     if info is not None:
-        members["info"] = _text(info)
+        members["info"] = text_of(info)
     if status not in OPEN:
         members["gone"] = now
     step = {"at": now, "status": status, "note": note}
@@ -231,80 +229,3 @@ def _change(status: str, info: object, note: str, now: datetime) -> _Document:
         "$inc": {"revision": 1},
         "$push": {"history": {"$each": [step], "$slice": -HISTORY_COUNT}},
     }
-
-
-def _key(line: Line) -> str:
-    return _text(line)
-
-
-def _text(value: object) -> str:
-    return orjson.dumps(value, default=list).decode()
-
-
-def _document(command: Command, number: int) -> _Document:
-    message = command.message
-    document = {
-        "_id": command.id,
-        "number": number,
-        "line": _key(command.line),
-        "apikey": command.line.apikey,
-        "device": command.line.device,
-        "tenant": command.target.tenant,
-        "context": command.target.context,
-        "entity": command.entity_id,
-        "type": command.entity_type,
-        "name": command.name,
-        "dataset": command.dataset,
-        "value": _text(command.value),
-        "message": {
-            "way": message.way,
-            "to": message.to,
-            "payload": message.payload,
-            "qos": message.qos,
-            "retain": message.retain,
-            "headers": _text(dict(message.headers)),
-        },
-        "issued": command.issued_at,
-        "deadline": command.deadline,
-        "status": command.status,
-        "info": _text(command.info),
-        "attempts": 0,
-        "next": command.issued_at,
-        "revision": 0,
-        "cleared": command.is_cleared,
-        "shown": False,
-        "touched": datetime.now(UTC),
-        "history": [step._asdict() for step in command.history],
-    }
-    return document if command.status in OPEN else {**document, "gone": document["touched"]}
-
-
-def _command(document: Mapping[str, Any]) -> Command:
-    message = document["message"]
-    return Command(
-        id=document["_id"],
-        line=Line(*orjson.loads(document["line"])),
-        target=Target(document["tenant"], document["context"]),
-        entity_id=document["entity"],
-        entity_type=document["type"],
-        name=document["name"],
-        dataset=document["dataset"],
-        value=orjson.loads(document["value"]),
-        message=Message(
-            message["way"],
-            message["to"],
-            message["payload"],
-            message["qos"],
-            message["retain"],
-            orjson.loads(message["headers"]),
-        ),
-        issued_at=document["issued"],
-        deadline=document["deadline"],
-        status=document["status"],
-        info=orjson.loads(document["info"]),
-        number=document["number"],
-        attempts_count=document["attempts"],
-        revision=document["revision"],
-        is_cleared=document["cleared"],
-        history=[Step(step["at"], step["status"], step["note"]) for step in document["history"]],
-    )
