@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Response
+import orjson
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
@@ -44,6 +45,8 @@ from broker.storage.mongo import MongoStorage
 from broker.storage.mongo_log import MongoLogs
 from broker.streams.streams import Streams
 from broker.tenants import Tenants
+from ngsi.errors import ResourceNotFound
+from ngsi.names import show
 from ngsi.vocabulary import SPECIFICATION
 
 RESOURCES = merged(
@@ -148,6 +151,13 @@ def create_app(settings: Settings | None = None) -> ContextApi:
 
 
 def _add_operators_pages(app: FastAPI, running: Callable[[], Services]) -> None:
+    @app.exception_handler(404)
+    async def nothing_there(request: Request, _: Exception) -> Response:
+        error = ResourceNotFound(
+            f"There is nothing at {show(request.url.path)}; the paths of NGSI-LD begin with /ngsi-ld/v1, see /docs"
+        )
+        return Response(orjson.dumps(error.problem()), 404, media_type="application/json")
+
     @app.get("/health", tags=["operation"])
     async def health() -> dict[str, str]:
         """Answers as long as the process works."""

@@ -1,6 +1,7 @@
 """The application of port 4041, put together."""
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 
@@ -26,4 +27,9 @@ def make_app(
     for router in further:
         app.include_router(router)
     answer_refusals(app)
+
+    @app.get("/", include_in_schema=False)
+    async def begin() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
     return app

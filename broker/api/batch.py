@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from broker.api.answers import NO_CONTENT, batch_result
-from broker.api.exchange import LD_JSON, Answer, Request, context_link, media_type
+from broker.api.exchange import LD_JSON, Answer, Request, media_type
+from broker.api.link_header import context_link
 from broker.api.parameters import options
 from broker.api.routing import Handler, Operation, Resource
 from broker.errors import HttpRefusal

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 _ASSETS_URL = "/docs/assets"
@@ -23,3 +23,8 @@ def add_docs_page(app: FastAPI) -> None:
             swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
             swagger_favicon_url=f"{_ASSETS_URL}/favicon.png",
         )
+
+    @app.get("/", include_in_schema=False)
+    async def begin() -> RedirectResponse:
+        """Who opens the address that `medina up` or a colleague names finds the documentation."""
+        return RedirectResponse("/docs")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ from urllib.parse import unquote
 import orjson
 from starlette.types import Receive, Send
 
+from broker.api.link_header import context_link
 from broker.contexts import STORE_PATH
 from broker.errors import HttpRefusal
 from broker.services import Services
@@ -17,7 +19,6 @@ from broker.tenants import Tenant
 from ngsi.context import CORE, Context
 from ngsi.errors import BadRequestData, InvalidRequest
 from ngsi.names import show
-from ngsi.vocabulary import CONTEXT_REL
 
 JSON = "application/json"
 LD_JSON = "application/ld+json"
@@ -29,8 +30,6 @@ _NOT_YET = object()
 _INTEGER_MAX = 2**63 - 1
 _BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
 _FORM_ENCODED = re.compile(r"(?=.*%)[A-Za-z0-9*._~%+-]+")
-_LINK = re.compile(r'\s*<([^>]*)>\s*((?:;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,]+))?\s*)*)(?:,|$)')
-_LINK_PARAMETER = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,]+)))?')
 
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -46,7 +45,8 @@ class Stream(Protocol):
 class Answer(NamedTuple):
     """Status, body and further headers of an answer; without body there is no Content-Type.
 
-    A long body is a list of chunks, so that its whole is never there twice. A `stream` sends everything by itself.
+    A long body is a list of chunks, so that its whole is never there twice; of a very long one `content` is the start,
+    and `rest` is made while the client takes it. A `stream` sends everything by itself.
     """
 
     status: int
@@ -54,10 +54,11 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
     stream: Stream | None = None
+    rest: AsyncGenerator[bytes] | None = None
 
     @property
     def size(self) -> int:
-        """Length of the body in bytes."""
+        """Length of the content in bytes."""
         return len(self.content) if isinstance(self.content, bytes) else sum(map(len, self.content))
 
 
@@ -248,9 +249,10 @@ def media_type(content_type: bytes | None) -> str:
         return JSON
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     if media not in _BODY_TYPES:
-        raise HttpRefusal(
-            415, "Unsupported Media Type", f"Content-Type {media} is none of {', '.join(sorted(_BODY_TYPES))}"
-        )
+        # The answer has no body (clause 6.3.2), so the header says what would be understood (RFC 9110, 15.5.16).
+        known = ", ".join(sorted(_BODY_TYPES))
+        detail = f"Content-Type {media} is none of {known}"
+        raise HttpRefusal(415, "Unsupported Media Type", detail, ((b"accept", known.encode()),))
     return media
 
 
@@ -285,19 +287,6 @@ def _weight(parameters: list[str]) -> float:
             except ValueError:
                 return 1.0
     return 1.0
-
-
-@lru_cache(maxsize=1024)
-def context_link(header: bytes) -> str | None:
-    """The URL of the JSON-LD context link in a Link header (RFC 8288, clause 6.3.5), None if it has no such link."""
-    urls = []
-    for match in _LINK.finditer(header.decode("latin-1")):
-        parameters = {name.lower(): quoted or token for name, quoted, token in _LINK_PARAMETER.findall(match[2])}
-        if CONTEXT_REL in parameters.get("rel", "").split():
-            urls.append(match[1])
-    if len(urls) > 1:
-        raise BadRequestData(f"The Link header names {len(urls)} JSON-LD contexts; one is allowed")
-    return urls[0] if urls else None
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:

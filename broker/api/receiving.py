@@ -32,7 +32,8 @@ async def read_content(headers: dict[bytes, bytes], receive: Receive, settings: 
     media_type(headers.get(b"content-type"))
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in (b"identity", b"gzip"):
-        raise HttpRefusal(415, "Unsupported Media Type", f"Content-Encoding {show(encoding)} is none of gzip, identity")
+        detail = f"Content-Encoding {show(encoding)} is none of gzip, identity"
+        raise HttpRefusal(415, "Unsupported Media Type", detail, ((b"accept-encoding", b"gzip, identity"),))
     message = await receive()
     content: bytes = message.get("body", b"")
     if message.get("more_body") or message["type"] == "http.disconnect":

@@ -74,6 +74,9 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str], int]] = [
     ("GET", "entities/urn:x:never", None, {"Link": LINK.replace("campus", "nowhere")}, 404),
     ("POST", "entities", room(), {"Link": LINK.replace("campus", "nowhere")}, 504),
     ("POST", "entities", room(), {"Link": LINK, "Content-Type": "application/ld+json"}, 400),
+    ("GET", "entities?type=Room", None, {"Link": "<https://medina.example/campus/context.jsonld>"}, 400),
+    ("GET", "entities?type=Room", None, {"Link": "https://medina.example/campus/context.jsonld"}, 400),
+    ("POST", "entities", room(), {"Link": LINK.replace("rel=", "rell=")}, 400),
     ("POST", "entities", b"<x/>", {"Content-Type": "text/xml"}, 415),
     ("PUT", "entities", {}, {}, 405),
     ("PUT", "entities/", {}, {}, 400),
@@ -143,6 +146,8 @@ async def test_a_wrong_request(
         allowed = answered["allow"].split(", ")
         assert method not in allowed
         assert "OPTIONS" in allowed
+    if status == 415:
+        assert "application/ld+json" in answered["accept"]
     if status in (411, 415):
         assert problem == b""
     else:
@@ -154,3 +159,10 @@ async def test_a_wrong_request(
 async def test_a_body_over_the_limit(api: Api) -> None:
     big = b'{"id": "urn:x:1", "type": "A", "a": "' + b"x" * 10_000_000 + b'"}'
     assert (await api("POST", "entities", big, Content_Type="application/json"))[0] == 413
+
+
+async def test_links_that_name_no_context_are_left_alone(api: Api) -> None:
+    status, _, _ = await api(
+        "GET", "entities?type=Room", Link='</next>; rel="next", <https://city.example>; rel=author'
+    )
+    assert status == 200

@@ -109,6 +109,7 @@ async def test_a_gzip_body_is_inflated(strict: Api, size: int) -> None:
 async def test_a_compressed_body_that_is_none(strict: Api, packed: bytes, coding: str, status: int) -> None:
     sent = await strict("POST", "entities", packed, Content_Type="application/json", Content_Encoding=coding)
     assert sent[0] == status
+    assert (sent[1].get("accept-encoding") == "gzip, identity") == (status == 415)
 
 
 async def test_what_bodies_inflate_to_counts_as_memory(mongo: str) -> None:
