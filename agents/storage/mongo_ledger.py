@@ -2,9 +2,9 @@
 
     {_id: "<session>/<number of the batch>", by: agent, m: messages, 16 bytes each (identity, stamp), k: keys, 8 each}
 
-One insert a batch, before the batch is sent. It does not wait for the journal (docs/decisions/0022-several-agents.md): the
-context broker's write comes later in the journal of the same MongoDB, so where that has survived, so has the page. The
-numbers have no gap, so who takes a session over and writes the next number fences whoever had it. The latest
+One insert a batch, before the batch is sent. It does not wait for the journal: the context broker's write comes later
+in the journal of the same MongoDB, so where that has survived, so has the page (docs/decisions/0022-several-agents.md).
+The numbers have no gap, so who takes a session over and writes the next ones fences whoever had it. The latest
 `KEPT_COUNT` batches of a session are kept.
 """
 
@@ -15,13 +15,17 @@ from typing import Any
 
 from bson import Binary
 from pymongo import DESCENDING, WriteConcern
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from agents.errors import Fenced
 from agents.ledger import IDENTITY_BYTES, Entry, Page
 from agents.storage.mongo_connection import MongoConnection, translated
 
 KEPT_COUNT = 500
+_FENCE_COUNT = 2
+"""Pages written by who opens a session. A crash of MongoDB can lose the last page, of a batch that is not committed
+yet; the agent that wrote it goes on with the number after it, and must find that taken too."""
+_DUPLICATE_KEY = 11000
 _PRUNE_EVERY_COUNT = 250
 _ENTRY = struct.Struct(f">{IDENTITY_BYTES}sQ")
 
@@ -43,11 +47,14 @@ class MongoLedger:
             while True:
                 found = await self._latest(session)
                 number = int(found[0]["_id"].rpartition("/")[2]) + 1 if found else 0
+                fence = [self._document(session, number + place, Page((), ())) for place in range(_FENCE_COUNT)]
                 try:
-                    await self._collection.insert_one(self._document(session, number, Page((), ())))
-                except DuplicateKeyError:  # the one before has written once more
-                    continue
-                self._next[session] = number + 1
+                    await self._collection.insert_many(fence)
+                except BulkWriteError as error:
+                    if not _is_taken(error):
+                        raise
+                    continue  # the one before has written once more
+                self._next[session] = number + _FENCE_COUNT
                 return [_page(document) for document in reversed(found)]
 
     async def write(self, session: str, page: Page) -> None:
@@ -76,6 +83,10 @@ class MongoLedger:
             "m": Binary(b"".join(_ENTRY.pack(*entry) for entry in page.messages)),
             "k": Binary(b"".join(page.keys)),
         }
+
+
+def _is_taken(error: BulkWriteError) -> bool:
+    return any(failed["code"] == _DUPLICATE_KEY for failed in (error.details or {}).get("writeErrors", ()))
 
 
 def _id(session: str, number: int) -> str:

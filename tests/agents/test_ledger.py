@@ -1,6 +1,7 @@
 """What is delivered again is recognised: by its content, as what is certainly stored, or as what may be."""
 
 import pytest
+from pymongo import DESCENDING
 
 from agents.errors import Fenced
 from agents.ledger import MAX_MESSAGES_COUNT, Entry, Ledger, Page, identity_of, identity_of_key
@@ -79,6 +80,24 @@ async def test_pages_are_kept_by_session_and_pruned(mongo: str) -> None:
         await connection.close()
 
 
+async def test_an_agent_whose_last_page_a_crash_of_mongodb_has_lost_is_fenced_all_the_same(mongo: str) -> None:
+    connection = MongoConnection(mongo, "ledgerlost", 5)
+    try:
+        first, second = MongoLedger(connection), MongoLedger(connection)
+        await first.open("s")
+        pages = [Page([entry(str(number), number)], []) for number in range(3)]
+        for page in pages:
+            await first.write("s", page)
+        last = await connection.database["ledger"].find_one_and_delete({}, sort=[("_id", DESCENDING)])
+        assert last is not None
+        assert told(await second.open("s")) == pages[:-1]
+        with pytest.raises(Fenced):
+            await first.write("s", pages[0])
+        await second.write("s", pages[2])
+    finally:
+        await connection.close()
+
+
 def told(pages: list[Page]) -> list[Page]:
-    """Those that say something: opening a session writes an empty one."""
+    """Those that say something: opening a session writes empty ones."""
     return [page for page in pages if page.messages]
