@@ -98,6 +98,8 @@ class CommandSpec:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     qos: int = 1
     retain: bool = False
+    expires_s: float | None = None
+    """How long after it was written it may be carried out; None: as long as the agent says for all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

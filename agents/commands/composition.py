@@ -25,11 +25,15 @@ class Composer:
         self._expires_s = expires_s
 
     async def compose(self, asked: Asked, commandable: Commandable) -> Command:
-        """Return the command, which is an ERROR if the device cannot be sent it. `StoreUnavailable`."""
-        message, trouble = Message("poll"), ""
+        """Return the command, which is an ERROR if the device cannot be sent it. `StoreUnavailable`.
+
+        Its deadline: what the application says, else the definition of the command, else the agent's setting.
+        """
+        message, trouble, expires_s = Message("poll"), "", self._expires_s
         try:
             spec = await self._spec(commandable.line, asked.name)
             specified = next(command for command in spec.commands if command.name == asked.name)
+            expires_s = specified.expires_s or expires_s
             message = message_of(spec, specified, asked.value)
         except MeasureError as error:
             trouble = str(error)
@@ -45,7 +49,7 @@ class Composer:
             value=asked.value,
             message=message,
             issued_at=asked.issued_at,
-            deadline=asked.issued_at + timedelta(seconds=self._expires_s),
+            deadline=asked.expires_at or asked.issued_at + timedelta(seconds=expires_s),
             status=status,
             info=trouble or NO_INFO,
             history=[Step(datetime.now(UTC), status, trouble or "taken")],

@@ -35,6 +35,8 @@ class Asked(NamedTuple):
     dataset: str
     value: object
     issued_at: datetime
+    expires_at: datetime | None = None
+    """`expiresAt` of the attribute: when the application does not want it carried out any more."""
 
 
 def idle(command_id: str = "") -> dict[str, object]:
@@ -68,7 +70,10 @@ def commands_in(notification: object, tenant: str, received_at: datetime) -> lis
             dataset = str(instance.get("datasetId", ""))
             before = [value for member, value in instance.items() if member.startswith(_PREVIOUS)]
             id_ = _id(tenant, entity_id, name, dataset, written, value, before)
-            asked.append(Asked(id_, entity_id, name, dataset, value, _instant(written, received_at)))
+            issued_at = _instant(written) or received_at
+            expires_at = _instant(str(instance.get("expiresAt", "")))
+            # Not later than now, whatever the broker's clock says.
+            asked.append(Asked(id_, entity_id, name, dataset, value, min(issued_at, received_at), expires_at))
     return asked
 
 
@@ -97,10 +102,10 @@ def _id(*parts: object) -> str:
     return "urn:ngsi-ld:Command:" + blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
 
 
-def _instant(written: str, received_at: datetime) -> datetime:
-    """When it was written; not later than now, whatever the broker's clock says."""
+def _instant(text: str) -> datetime | None:
+    """The time of a text, None if it is none."""
     try:
-        at = datetime.fromisoformat(written)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        return received_at
-    return min(at if at.tzinfo else at.replace(tzinfo=UTC), received_at)
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

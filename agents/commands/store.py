@@ -4,7 +4,7 @@ Every method raises `StoreUnavailable` when the database does not answer; writes
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -160,5 +160,8 @@ class CommandStore(ABC):
         """Give the lease back."""
 
     @abstractmethod
-    def changes(self) -> AsyncIterator[None]:
-        """Tell whenever commands have changed, by whomever."""
+    async def latest(self) -> object:
+        """Return a sign of the latest change, by whomever: another one means that there has been a change.
+
+        None, or none that is new, does not mean that there has been none: it may be shown already.
+        """

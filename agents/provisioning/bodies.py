@@ -16,6 +16,8 @@ ContextUrl = Annotated[str, Field(pattern=r"^https?://[^\s<>]+$")]
 PayloadType = Literal["iotagent", "ngsiv2", "ngsild"]
 Explicit = bool | str | tuple[str | dict[str, str], ...]
 
+MAX_EXPIRES_S = 31_536_000
+
 _Body = TypeVar("_Body", bound="Body")
 
 
@@ -95,7 +97,7 @@ class MqttBody(Body):
 
 
 class CommandBody(Body):
-    """A command."""
+    """A command. `expiresAfter` (seconds) is Medina's own."""
 
     object_id: str = ""
     name: str = ""
@@ -105,6 +107,7 @@ class CommandBody(Body):
     content_type: str | None = Field(default=None, alias="contentType")
     headers: dict[str, Any] = Field(default_factory=dict)
     mqtt: MqttBody = MqttBody()
+    expires_s: float | None = Field(default=None, alias="expiresAfter", gt=0, le=MAX_EXPIRES_S)
 
 
 class Common(Body):

@@ -221,6 +221,7 @@ def _command(body: CommandBody) -> CommandSpec:
         headers=body.headers,
         qos=1 if body.mqtt.qos is None else body.mqtt.qos,
         retain=body.mqtt.retain,
+        expires_s=body.expires_s,
     )
 
 

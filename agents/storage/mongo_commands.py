@@ -8,7 +8,7 @@ Each change of state is one atomic update, guarded by the state it starts from; 
 a result, or whether two get the same notification. `number` comes from a counter: the order in which they were taken.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ POLLED_COUNT = 100
 """Commands that one poll delivers at the most."""
 
 _DUPLICATE_KEY = 11000
-_AWAIT_MS = 1000
+_TRACE = {"touched": 1, "revision": 1}
 _LEASE = "commands"
 _STATUS_OF = {"delivered": DELIVERED, "answered": OK, "refused": ERROR, "later": PENDING}
 
@@ -207,13 +207,10 @@ class MongoCommands(MongoCommandables):
         with translated():
             await self._leases.delete_one({"_id": _LEASE, "holder": holder})
 
-    async def changes(self) -> AsyncIterator[None]:
-        """See CommandStore."""
-        watched = [{"$project": {"_id": 1}}]
+    async def latest(self) -> object:
+        """See CommandStore. A change leaves its command unshown and touched, so the last such one tells."""
         with translated():
-            async with await self._commands.watch(watched, max_await_time_ms=_AWAIT_MS) as stream:
-                async for _ in stream:
-                    yield
+            return await self._commands.find_one({"shown": False}, _TRACE, sort=[("touched", DESCENDING)])
 
 
 def _change(status: str, info: object, note: str, now: datetime) -> Document:

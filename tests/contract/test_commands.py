@@ -255,6 +255,30 @@ async def test_expiry_and_what_comes_too_late(mongo: str, mqtt_url: str, context
         assert "the device is not subscribed" in [step["note"] for step in one["history"]]
 
 
+async def test_deadline_of_a_command_and_of_its_definition(site: Site) -> None:
+    """The application's `expiresAt` counts, then `expiresAfter` of the definition, then the setting (ten minutes)."""
+    commands: list[dict[str, Any]] = [{"name": "ring", "expiresAfter": 0.5}, {"name": "move"}, {"name": "stop"}]
+    entity = await provision(site, "bell-hurry", transport="HTTP", commands=commands)
+    await command(site, entity, "ring", "now or never")
+    await command(site, entity, "stop", "some time")
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = {"type": "Property", "value": "until then", "expiresAt": soon}
+    assert (await site.api("PATCH", f"entities/{entity}/attrs/move", body, NGSILD_Tenant=TENANT))[0] == 204
+    await site.arrived(entity, ring_status="EXPIRED", move_status="EXPIRED", stop_status="PENDING")
+    told = {each["command"]: each for each in await listed(site, device="bell-hurry")}
+    assert told["move"]["deadline"] == soon
+    assert (lasting_s(told["ring"]), lasting_s(told["stop"])) == (0.5, 600)
+    url = f"{site.south}/iot/json?i=bell-hurry&k={JSON_KEY}&getCmd=1"
+    assert (await site.request("GET", url))[:2] == (200, {"stop": "some time"})
+    refused = {"commands": [{"name": "ring", "expiresAfter": 0}]}
+    assert (await site.provision("PUT", "/iot/devices/bell-hurry", refused))[0] == 400
+
+
+def lasting_s(told: dict[str, Any]) -> float:
+    """From the writing of a command to its deadline."""
+    return (datetime.fromisoformat(told["deadline"]) - datetime.fromisoformat(told["issuedAt"])).total_seconds()
+
+
 def heard(device: MqttDevice, payloads: list[str]) -> bool:
     """Whether the device has been told just these."""
     return device.heard == payloads
