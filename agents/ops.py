@@ -19,12 +19,12 @@ Checks = Callable[[], Awaitable[dict[str, str | None]]]
 def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry) -> None:
     """Add the operators' routes to the app."""
 
-    @app.get("/health")
+    @app.get("/health", tags=["operation"])
     async def health() -> Response:
         """200 while the process works."""
         return _json({"status": "ok"})
 
-    @app.get("/ready")
+    @app.get("/ready", tags=["operation"])
     async def ready() -> Response:
         """200 when measures get through, else 503; `checks` says why not."""
         troubles = await checks()
@@ -32,7 +32,7 @@ def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry) ->
         named = {name: trouble or "ok" for name, trouble in troubles.items()}
         return _json({"ready": is_ready, "checks": named}, 200 if is_ready else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", tags=["operation"])
     async def metrics() -> Response:
         """Prometheus text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,16 @@ from agents.api.requests import answer_refusals
 from agents.ops import Checks, add_operations
 from agents.provisioning.service import Provisioning
 
+TAGS = [
+    {"name": "provisioning", "description": "Groups and devices are made known here, as in the FIWARE agents."},
+    {"name": "profiles", "description": "What a payload becomes, without storing it."},
+    {"name": "commands", "description": "What became of commands."},
+    {"name": "insight", "description": "Who speaks, and what was refused."},
+    {"name": "about"},
+    {"name": "operation", "description": "Health and metrics."},
+]
+"""The sections of the page /docs, in their order."""
+
 
 def make_app(
     checks: Checks,
@@ -20,7 +30,7 @@ def make_app(
     *further: APIRouter,
 ) -> FastAPI:
     """Return the application."""
-    app = FastAPIOffline(title="Medina IoT agent", docs_url="/docs", redoc_url=None)
+    app = FastAPIOffline(title="Medina IoT agent", openapi_tags=TAGS, docs_url="/docs", redoc_url=None)
     add_operations(app, checks, registry)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
 
+from agents.api.provisioning_page import DELETION_PAGE, DEVICE_PAGE, DEVICES_PAGE, groups_page
 from agents.api.requests import answer, count_of, object_of, objects, required, scope_of
 from agents.provisioning.errors import RegistryNotAvailable
 from agents.provisioning.service import Provisioning
@@ -32,15 +33,16 @@ def provisioning_router(provisioning: Provisioning | None) -> APIRouter:
 
 def _add_groups(router: APIRouter, path: str, served: Callable[[], Provisioning]) -> None:
     names = _NAMES[path]
+    page = groups_page(names[0])
 
-    @router.post(path, status_code=201)
+    @router.post(path, status_code=201, openapi_extra=page["post"])
     async def create_groups(request: Request) -> Response:
         """Provision groups. 201; 400 WRONG_SYNTAX, 409 DUPLICATE_GROUP."""
         scope = scope_of(request)
         await served().create_groups(scope, objects(await object_of(request), *names))
         return answer({}, 201)
 
-    @router.get(path)
+    @router.get(path, openapi_extra=page["get"])
     async def list_groups(request: Request) -> Response:
         """The groups of a service and path (`/*`: of every path); `resource`, `apikey`, `limit`, `offset`."""
         scope = scope_of(request)
@@ -49,7 +51,7 @@ def _add_groups(router: APIRouter, path: str, served: Callable[[], Provisioning]
         count, groups = await served().groups(scope, resource, apikey, limit, offset)
         return answer({"count": count, names[0]: groups})
 
-    @router.put(path, status_code=204)
+    @router.put(path, status_code=204, openapi_extra=page["put"])
     async def update_group(request: Request) -> Response:
         """Change members of the group of `resource` and `apikey`. 204; 403 MISMATCHED_SERVICE, 404."""
         scope = scope_of(request)
@@ -57,7 +59,7 @@ def _add_groups(router: APIRouter, path: str, served: Callable[[], Provisioning]
         await served().update_group(scope, resource, apikey, await object_of(request))
         return answer(None, 204)
 
-    @router.delete(path, status_code=204)
+    @router.delete(path, status_code=204, openapi_extra=page["delete"])
     async def delete_group(request: Request) -> Response:
         """Remove the group of `resource` and `apikey`; `device=true`: with its devices. 204; 403, 404."""
         scope = scope_of(request)
@@ -68,26 +70,26 @@ def _add_groups(router: APIRouter, path: str, served: Callable[[], Provisioning]
 
 
 def _add_devices(router: APIRouter, served: Callable[[], Provisioning]) -> None:
-    @router.post("/iot/devices", status_code=201)
+    @router.post("/iot/devices", status_code=201, openapi_extra=DEVICES_PAGE["post"])
     async def create_devices(request: Request) -> Response:
         """Provision devices. 201; 400 WRONG_SYNTAX or MISSING_ATTRIBUTES, 409 DUPLICATE_DEVICE_ID."""
         scope = scope_of(request)
         await served().create_devices(scope, objects(await object_of(request), "devices"))
         return answer({}, 201)
 
-    @router.get("/iot/devices")
+    @router.get("/iot/devices", openapi_extra=DEVICES_PAGE["get"])
     async def list_devices(request: Request) -> Response:
         """The devices of a service and path; `limit`, `offset`."""
         scope = scope_of(request)
         count, devices = await served().devices(scope, count_of(request, "limit"), count_of(request, "offset"))
         return answer({"count": count, "devices": devices})
 
-    @router.get("/iot/devices/{device_id}")
+    @router.get("/iot/devices/{device_id}", openapi_extra=DEVICE_PAGE["get"])
     async def get_device(request: Request, device_id: str) -> Response:
         """One device; `apikey` tells apart those of one id. 404 DEVICE_NOT_FOUND."""
         return answer(await served().device(scope_of(request), device_id, request.query_params.get("apikey")))
 
-    @router.put("/iot/devices/{device_id}", status_code=204)
+    @router.put("/iot/devices/{device_id}", status_code=204, openapi_extra=DEVICE_PAGE["put"])
     async def update_device(request: Request, device_id: str) -> Response:
         """Change members of a device. 204; 400 BAD_REQUEST for its id, 404."""
         scope = scope_of(request)
@@ -95,13 +97,13 @@ def _add_devices(router: APIRouter, served: Callable[[], Provisioning]) -> None:
         await served().update_device(scope, device_id, request.query_params.get("apikey"), changes)
         return answer(None, 204)
 
-    @router.delete("/iot/devices/{device_id}", status_code=204)
+    @router.delete("/iot/devices/{device_id}", status_code=204, openapi_extra=DEVICE_PAGE["delete"])
     async def delete_device(request: Request, device_id: str) -> Response:
         """Remove a device. 204; 404 DEVICE_NOT_FOUND."""
         await served().delete_device(scope_of(request), device_id, request.query_params.get("apikey"))
         return answer(None, 204)
 
-    @router.post("/iot/op/delete", status_code=204)
+    @router.post("/iot/op/delete", status_code=204, openapi_extra=DELETION_PAGE)
     async def delete_devices(request: Request) -> Response:
         """Remove devices: `{"devices": [{"deviceId", "apikey"}]}`. 204; 404 when one is missing (the others go)."""
         scope = scope_of(request)

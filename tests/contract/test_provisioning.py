@@ -348,3 +348,25 @@ async def test_any_request_of_a_device_is_answered(
     status, answer, _ = await site.request(method, f"{site.south}{path}?{text}", data=sent, **headers)
     assert status in (200, 400, 404), answer
     assert status == 200 or set(answer) == {"name", "message"}
+
+
+async def test_the_documentation_page_has_all_that_is_needed_to_try(site: Site) -> None:
+    """Each operation as the page fills it in: headers, parameters and bodies of its examples."""
+    _, document, _ = await site.request("GET", site.north + "/openapi.json")
+    steps = [
+        ("post", "/iot/services", 201),
+        ("put", "/iot/groups", 204),
+        ("post", "/iot/devices", 201),
+        ("get", "/iot/devices", 200),
+        ("put", "/iot/devices/lamp-1", 204),
+        ("post", "/iot/op/delete", 204),
+        ("delete", "/iot/groups", 204),
+    ]
+    for method, path, expected in steps:
+        page = document["paths"][path.replace("lamp-1", "{device_id}")][method]
+        examples = [(p["in"], p["name"], p["schema"].get("example")) for p in page["parameters"]]
+        headers = {name: example for place, name, example in examples if place == "header"}
+        query = "&".join(f"{name}={example}" for place, name, example in examples if place == "query" and example)
+        body = page.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        status, answer, _ = await site.request(method, f"{site.north}{path}?{query}", body, **headers)
+        assert (method, path, status, answer) == (method, path, expected, answer)
