@@ -36,8 +36,12 @@ def with_context(
     )
     if not in_body:
         headers = (*headers, (b"link", context_link(request, request.context)))
-    content = _object(request, payload, in_body) if isinstance(payload, dict) else _array(request, payload, in_body)
-    return Answer(200, content, headers, request.accept.encode())
+    media = request.accept.encode()
+    if isinstance(payload, dict):
+        return Answer(200, _object(request, payload, in_body), headers, media)
+    array = payload if isinstance(payload, LongArray) else _array(request, payload)
+    content = array.content(context_in_body=in_body)
+    return Answer(200, content, headers, media, rest=array.rest(context_in_body=in_body))
 
 
 def _object(request: Request, payload: dict[str, Any], in_body: bool) -> bytes:
@@ -48,11 +52,13 @@ def _object(request: Request, payload: dict[str, Any], in_body: bool) -> bytes:
     return orjson.dumps(payload)
 
 
-def _array(request: Request, payload: list[dict[str, Any]] | LongArray, in_body: bool) -> bytes | list[bytes]:
-    array = payload if isinstance(payload, LongArray) else LongArray(request)
-    for item in payload if isinstance(payload, list) else ():
-        array.add(item)
-    return array.content(context_in_body=in_body)
+def _array(request: Request, payload: list[dict[str, Any]]) -> LongArray:
+    """The objects encoded; each is let go at once."""
+    array = LongArray(request)
+    payload.reverse()
+    while payload:
+        array.add(payload.pop())
+    return array
 
 
 def context_link(request: Request, context: Context) -> bytes:

@@ -1,6 +1,6 @@
 """Reading entities: retrieve one, query many (clauses 5.7.1 and 5.7.2, 6.4.3.2 and 6.5.3.1)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +9,13 @@ from broker.api.entity_maps import MAPPING, Used, is_mapped, map_of_entity, map_
 from broker.api.exchange import Answer, Request
 from broker.api.linked_query import require_joined, resolved
 from broker.api.long_array import LongArray
-from broker.api.parameters import entity_id, page, selected_types
+from broker.api.parameters import Page, entity_id, page, selected_types
 from broker.api.presentation import presentation
 from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
 from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
 from broker.joined import show_joined
-from broker.storage.base import EntitySelector
+from broker.storage.base import EntityQuery, EntitySelector
 from broker.turns import Turns
 from ngsi import selection
 from ngsi.entity import Entity
@@ -75,8 +75,7 @@ async def _query(request: Request, path: str, chosen: tuple[EntitySelector, ...]
     used: Used | None = None
     if is_mapped(request):
         selected, used = await map_of_query(request, selected)
-    found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else None
-    payload, more = await _page(request, view, found, wanted.limit)
+    payload, more = await _page(request, view, selected, wanted)
     headers = paging_headers(request, path, wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count(selected)).encode()),)
@@ -87,20 +86,43 @@ async def _query(request: Request, path: str, chosen: tuple[EntitySelector, ...]
 
 
 async def _page(
-    request: Request, view: Presentation, found: AsyncIterator[Entity] | None, limit: int
+    request: Request, view: Presentation, selected: EntityQuery, wanted: Page
 ) -> tuple[LongArray | list[dict[str, Any]], bool]:
-    """The first entities found, encoded as they come, and whether there are more of them than the limit."""
+    """The entities of a page, encoded as they come, and whether there are more behind it."""
+    if not wanted.limit:
+        return [], False
+    store = request.tenant.entities
+    found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1)
     if view.join_level:
-        entities = [] if found is None else [entity async for entity in found]
-        return await _shown(request, view, entities[:limit]), len(entities) > limit
-    array, turns, number = LongArray(request), Turns(), 0
-    if found is not None:
-        async for entity in found:
+        entities = [entity async for entity in found]
+        return await _shown(request, view, entities[: wanted.limit]), len(entities) > wanted.limit
+    array, coming = LongArray(request), _Coming(view, found, wanted.limit)
+    # Whether the status is 200 or 203 is known when all have been seen.
+    if await array.fill(coming.shown(), hold=view.version is not None):
+        return array, coming.more
+    return array, bool([item async for item in store.find(selected, offset=wanted.offset + wanted.limit, limit=1)])
+
+
+class _Coming:
+    """The first entities of those found; `more` tells, when these have come, whether there are others."""
+
+    def __init__(self, view: Presentation, found: AsyncIterator[Entity], limit: int) -> None:
+        self._view = view
+        self._found = found
+        self._limit = limit
+        self.more = False
+
+    async def shown(self) -> AsyncGenerator[dict[str, Any]]:
+        """The entities as JSON objects, without those of which nothing is wanted."""
+        turns, number = Turns(), 0
+        async for entity in self._found:
             number += 1
-            if number <= limit and (shown := view.shown(entity)):
-                array.add(shown)
+            if number > self._limit:
+                self.more = True
+                return
+            if shown := self._view.shown(entity):
+                yield shown
             await turns.take()
-    return array, number > limit
 
 
 async def _shown(request: Request, view: Presentation, entities: list[Entity]) -> list[dict[str, Any]]:

@@ -1,8 +1,11 @@
 """Arrays of entities, subscriptions … as the body of an answer, encoded one by one as they come.
 
-Only one item at a time is there as a JSON object and as bytes; a page of 1,000 is held once, in the chunks to be sent.
+Only one item at a time is there as a JSON object and as bytes. Up to `_HELD_BYTES` are held, in the chunks to be sent;
+of what is longer the rest is made while the client takes it, so that neither large pages nor slow clients cost memory.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -11,6 +14,8 @@ from broker.api.exchange import GEO_JSON, LD_JSON, Request
 from ngsi import geojson
 
 _CHUNK_BYTES = 262_144
+_HELD_BYTES = 1_000_000
+"""An answer up to this size has a Content-Length and arrives whole or as an error."""
 
 
 class LongArray:
@@ -23,6 +28,8 @@ class LongArray:
         self._pieces: list[bytes] = []
         self._size = 0
         self._chunks: list[bytes] = []
+        self._is_first = True
+        self._items: AsyncGenerator[dict[str, Any]] | None = None
 
     def add(self, item: dict[str, Any]) -> None:
         """Appends an item; it is not used afterwards."""
@@ -36,21 +43,56 @@ class LongArray:
         if self._size > _CHUNK_BYTES:
             self._close_chunk()
 
+    async def fill(self, items: AsyncGenerator[dict[str, Any]], *, hold: bool = False) -> bool:
+        """Appends items until there are no more or there is enough to hold; False if the others are left for `rest`.
+
+        `hold`: all are appended, however much that is.
+        """
+        async for item in items:
+            self.add(item)
+            if len(self._chunks) * _CHUNK_BYTES >= _HELD_BYTES and not hold:
+                self._items = items
+                return False
+        return True
+
     def content(self, *, context_in_body: bool) -> bytes | list[bytes]:
-        """The whole body; `context_in_body` is for GeoJSON, where it goes beside the features."""
-        start, end = b"[", b"]"
-        if self._accept == GEO_JSON:
-            start = b'{"type":"FeatureCollection","features":['
-            end = b'],"@context":' + orjson.dumps(self._context) + b"}" if context_in_body else b"]}"
-        if not self._chunks:
+        """The whole body, or its start if there is a rest; `context_in_body`: GeoJSON has it beside the features."""
+        start = b'{"type":"FeatureCollection","features":[' if self._accept == GEO_JSON else b"["
+        end = b"" if self._items is not None else self._end(context_in_body)
+        if self._is_first:
             return start + b",".join(self._pieces) + end
+        return [start, *self._taken(), end]
+
+    def rest(self, *, context_in_body: bool) -> AsyncGenerator[bytes] | None:
+        """What follows the content, None if that is the whole."""
+        return None if self._items is None else self._rest(self._items, context_in_body)
+
+    async def _rest(self, items: AsyncGenerator[dict[str, Any]], context_in_body: bool) -> AsyncGenerator[bytes]:
+        async with aclosing(items):
+            async for item in items:
+                self.add(item)
+                if self._chunks:
+                    yield self._chunks.pop()
+        for chunk in self._taken():
+            yield chunk
+        yield self._end(context_in_body)
+
+    def _end(self, context_in_body: bool) -> bytes:
+        if self._accept != GEO_JSON:
+            return b"]"
+        return b'],"@context":' + orjson.dumps(self._context) + b"}" if context_in_body else b"]}"
+
+    def _taken(self) -> list[bytes]:
+        """The chunks so far, which are forgotten."""
         if self._pieces:
             self._close_chunk()
-        return [start, *self._chunks, end]
+        chunks, self._chunks = self._chunks, []
+        return chunks
 
     def _close_chunk(self) -> None:
         chunk = b",".join(self._pieces)
-        self._chunks.append(b"," + chunk if self._chunks else chunk)
+        self._chunks.append(chunk if self._is_first else b"," + chunk)
+        self._is_first = False
         self._pieces = []
         self._size = 0
 

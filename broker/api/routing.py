@@ -20,7 +20,7 @@ from broker.api.context_rounds import answer_with_contexts
 from broker.api.cors import Cors
 from broker.api.exchange import Answer, Request, accepted, parse_query
 from broker.api.receiving import read_content
-from broker.api.sending import send_answer
+from broker.api.sending import held, send_answer
 from broker.errors import BrokerError, ContextNotAtHand, HttpRefusal
 from broker.services import Services
 from broker.tenants import tenant_name
@@ -116,6 +116,8 @@ class NgsiLdApi:
                         if b"content-encoding" in headers:
                             reserved += services.bodies.reserve(b"%d" % len(content))
                     answer = await self._answer(services, operation, path, scope, headers, content)
+                    if answer.rest is not None and scope["http_version"] == "1.0":
+                        answer = await held(answer)
                 finally:
                     services.bodies.release(reserved)
         except NgsiError as exc:
@@ -134,7 +136,7 @@ class NgsiLdApi:
             await answer.stream(receive, send, (*answer.headers, *extra), is_head=is_head)
             return
         within_s = services.settings.transfer_timeout_s
-        await send_answer(answer, headers, extra, send, within_s, is_head=is_head)
+        await send_answer(answer, headers, extra, receive, send, within_s, is_head=is_head)
 
     def _find(self, raw_path: bytes) -> tuple[Resource, list[str]]:
         """The resource of a path and its decoded parameters; a slash at the end makes no difference."""

@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 from broker import metrics as requests
 from broker.api.cors import Cors
 from broker.api.exchange import parse_query
-from broker.api.streams import PARAMETERS, PATH, followed, left
+from broker.api.sending import left
+from broker.api.streams import PARAMETERS, PATH, followed
 from broker.services import Services
 from broker.streams import metrics, place
 from broker.streams.client import Client

@@ -10,6 +10,7 @@ from starlette.types import Receive, Send
 
 from broker.api.exchange import Answer, Headers, Request
 from broker.api.routing import Operation, Resource
+from broker.api.sending import left
 from broker.services import Services
 from broker.streams import metrics, place
 from broker.streams.client import Client
@@ -109,12 +110,6 @@ class _Sending:
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             metrics.ENDED.labels("stuck").inc()
-
-
-async def left(receive: Receive) -> None:
-    """Returns when the client has gone away; what it says is not listened to."""
-    while not (await receive())["type"].endswith(".disconnect"):
-        pass
 
 
 RESOURCES = [

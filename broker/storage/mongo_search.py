@@ -2,12 +2,16 @@
 
 The filter finds what may be wanted, and in most cases just what is. Where it has a geo-query in it, each entity found
 is compared exactly on its way to the client; pages and counts are those of the entities that passed.
+
+Documents come in batches of bytes and are decoded one by one: a batch of large ones, decoded, takes several times its
+size, and nobody else gets a turn meanwhile.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+from bson import decode_iter
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -27,7 +31,7 @@ COMPARED_MAX = 200_000
 """Entities that one request may have compared or sorted here, outside MongoDB."""
 
 _BATCH_COUNT = 500
-"""Documents decoded at a time: other requests get their turns in between."""
+"""Documents that MongoDB sends at a time, as far as they fit its 16 MB."""
 
 _Collection = AsyncCollection[dict[str, Any]]
 _HIDDEN = {"changes": 0, "geo": 0, "values": 0}
@@ -57,7 +61,7 @@ async def count(collection: _Collection, query: EntityQuery, *, timeout_ms: int)
     number = 0
     for sign, part in located.counted:
         number += sign * await collection.count_documents({"$and": [conditions, part]}, maxTimeMS=timeout_ms)
-    cursor = collection.find(
+    cursor = collection.find_raw_batches(
         {"$and": [conditions, located.doubtful]},
         _projection(frozenset({query.geo.geoproperty})),
         batch_size=_BATCH_COUNT,
@@ -78,7 +82,7 @@ async def find_ids(
         plain = collection.find(conditions, {"_id": 1}, limit=limit).sort("_id", ASCENDING).max_time_ms(timeout_ms)
         return [item["_id"] for item in await plain.to_list()]
     needed = _projection(frozenset({query.geo.geoproperty}))
-    cursor = collection.find(conditions, needed, batch_size=_BATCH_COUNT).sort("_id", ASCENDING)
+    cursor = collection.find_raw_batches(conditions, needed, batch_size=_BATCH_COUNT).sort("_id", ASCENDING)
     found = _page(_meeting(_entities(cursor.max_time_ms(timeout_ms), query.now), query), 0, limit)
     return [entity.id async for entity in found]
 
@@ -89,7 +93,9 @@ async def _all(
     """What the filter finds, sorted by MongoDB; `page`: skip and limit."""
     conditions = entity_filter(query)
     if query.order is None:
-        cursor = collection.find(conditions, _HIDDEN, batch_size=_BATCH_COUNT, **page).sort("_id", ASCENDING)
+        cursor = collection.find_raw_batches(conditions, _HIDDEN, batch_size=_BATCH_COUNT, **page).sort(
+            "_id", ASCENDING
+        )
         async for entity in _entities(cursor.max_time_ms(timeout_ms), query.now):
             yield entity
         return
@@ -99,8 +105,10 @@ async def _all(
         *sort_stages(query.order, query.now),
     ]
     stages += [{f"${stage}": number} for stage, number in page.items() if number]
-    sorted_cursor = await collection.aggregate(stages, batchSize=_BATCH_COUNT, allowDiskUse=True, maxTimeMS=timeout_ms)
-    async for entity in _entities(sorted_cursor, query.now):
+    batches = await collection.aggregate_raw_batches(
+        stages, batchSize=_BATCH_COUNT, allowDiskUse=True, maxTimeMS=timeout_ms
+    )
+    async for entity in _entities(batches, query.now):
         yield entity
 
 
@@ -110,7 +118,7 @@ async def _sorted_in_memory(
     """Reads the sort keys of all, sorts them, then reads the page."""
     collation = None if order.collation is None else mongo_collation.translate(order.collation)
     needed = order.attributes if query.geo is None else order.attributes | {query.geo.geoproperty}
-    cursor = collection.find(entity_filter(query), _projection(needed), batch_size=_BATCH_COUNT)
+    cursor = collection.find_raw_batches(entity_filter(query), _projection(needed), batch_size=_BATCH_COUNT)
     rows: list[tuple[str, list[Key]]] = []
     async for entity in _meeting(_entities(cursor.max_time_ms(timeout_ms), query.now), query):
         rows.append((entity.id, order.keys(entity)))
@@ -123,19 +131,20 @@ async def _sorted_in_memory(
             for name, keys in rows
         ]
     ids = in_order(rows, order)[offset : offset + limit]
-    page = collection.find({"_id": {"$in": ids}}, _HIDDEN, batch_size=_BATCH_COUNT).max_time_ms(timeout_ms)
+    page = collection.find_raw_batches({"_id": {"$in": ids}}, _HIDDEN, batch_size=_BATCH_COUNT).max_time_ms(timeout_ms)
     found = {entity.id: entity async for entity in _entities(page, query.now)}
     for name in ids:
         if name in found:
             yield found[name]
 
 
-async def _entities(cursor: AsyncIterator[dict[str, Any]], now: str) -> AsyncIterator[Entity]:
-    """The entities without what has expired of them."""
-    async for item in cursor:
-        entity = documents.living(item, now)
-        if entity is not None:
-            yield entity
+async def _entities(batches: AsyncIterator[Any], now: str) -> AsyncIterator[Entity]:
+    """The entities, of batches of BSON documents, without what has expired of them."""
+    async for batch in batches:
+        for item in decode_iter(batch):
+            entity = documents.living(item, now)
+            if entity is not None:
+                yield entity
 
 
 async def _meeting(entities: AsyncIterator[Entity], query: EntityQuery) -> AsyncIterator[Entity]:
