@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from agents.clock import Observed
-from agents.fragment import Fragment
+from agents.fragment import Fragment, json_of
 from agents.measure import Measure, TopicParts
 from agents.names import default_id
 from agents.normalisation import NOTHING, Norms
@@ -59,7 +57,7 @@ class Device:
             return None
         self.last_reported = at
         reported = {"type": "Property", "value": at, "observedAt": at}
-        body = orjson.dumps({**self.about, "dateLastValueReported": reported})
+        body = json_of({**self.about, "dateLastValueReported": reported})
         return Fragment(self.about_id, body, self.target)
 
     def state(self, at: str, *, online: bool) -> Fragment | None:
@@ -67,7 +65,7 @@ class Device:
         if self.about is None:
             return None
         state = {"type": "Property", "value": "online" if online else "offline", "observedAt": at}
-        return Fragment(self.about_id, orjson.dumps({**self.about, "deviceState": state}), self.target)
+        return Fragment(self.about_id, json_of({**self.about, "deviceState": state}), self.target)
 
     def availability(self, at: str, *, online: bool) -> list[Fragment]:
         """Return its state, and the Alert that is open while it is offline."""
@@ -89,7 +87,7 @@ class Device:
         alert["alertSource"] = {"type": "Relationship", "object": self.about_id}
         if is_open:
             alert["dateIssued"] = {"type": "Property", "value": at, "observedAt": at}
-        return Fragment(str(alert["id"]), orjson.dumps(alert), self.target)
+        return Fragment(str(alert["id"]), json_of(alert), self.target)
 
 
 MappingOf = Callable[[Measure, Observed, TopicParts, Device], list[Fragment]]

@@ -85,7 +85,7 @@ class Registry:
         self.pseudonyms = pseudonyms
         self._autoprovision = autoprovision
         self._compiled: dict[tuple[str, ...], Device] = {}
-        self._mappings: dict[tuple[str, str], tuple[MappingOf, Norms]] = {}
+        self._mappings: dict[tuple[str, str], tuple[MappingSpec, MappingOf, Norms]] = {}
         self._resources = {""}
         """Those that messages came by."""
 
@@ -140,9 +140,12 @@ class Registry:
         if known is None:
             profile = self.profiles[spec.profile]
             complete = completed(spec.mapping, profile)
-            known = compile_mapping(complete, profile, self.pseudonyms), norms_of(complete, profile)
+            known = spec.mapping, compile_mapping(complete, profile, self.pseudonyms), norms_of(complete, profile)
             self._mappings[mapping_key] = known
-        return device_of(spec, *known, takes_anything=self.profiles[spec.profile].explicit)
+        mapping, compiled, norms = known
+        # The members of a group come with a copy each of what they have in common: two kilobytes for ten attributes.
+        spec = dataclasses.replace(spec, mapping=mapping)
+        return device_of(spec, compiled, norms, takes_anything=self.profiles[spec.profile].explicit)
 
     def _accepted(self, key: Key) -> DeviceSpec:
         profile, apikey, device, resource = key

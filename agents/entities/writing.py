@@ -6,6 +6,7 @@ import orjson
 
 from agents.clock import Observed
 from agents.errors import WrongShape
+from agents.fragment import json_of
 from ngsi.datetimes import system_text
 
 _OWN_WORD = frozenset({"device", "late"})
@@ -19,6 +20,6 @@ def stated_time(seen: Observed, *, always: bool) -> str | None:
 def dumped(entity: Mapping[str, object]) -> bytes:
     """Return the JSON of an entity; `WrongShape` when a value is nested too deeply or is no JSON."""
     try:
-        return orjson.dumps(entity)
+        return json_of(entity)
     except orjson.JSONEncodeError as error:
         raise WrongShape("a value is nested too deeply, or is a number beyond 64 bits") from error

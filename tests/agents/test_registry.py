@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_group_that_accepts_makes_an_entity_of_its_own(tmp_path: Path) -> None:
     device = registry.find("iotagent-json", "k", "no 7/é")
     assert device.entity_id == "urn:ngsi-ld:Pump:no%207%2F%C3%A9"
     assert registry.find("iotagent-json", "k", "no 7/é") is device
+
+
+def test_members_of_a_group_share_what_the_group_says(tmp_path: Path) -> None:
+    group = '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\nattributes.t.name = "heat"\n'
+    registry = registry_of(written(tmp_path, CONTEXT + group))
+    one, other = (registry.find("iotagent-json", "k", name) for name in ("one", "other"))
+    assert one.spec.mapping.attributes[0].name == "heat"
+    assert one.spec.mapping is other.spec.mapping
+
+
+def test_waiting_fragments_weigh_about_as_much_as_their_text(tmp_path: Path) -> None:
+    group = '[[group]]\napikey = "k"\nautoprovision = true\nentity_type = "Pump"\ndevice_type = "Device"\n'
+    device = registry_of(written(tmp_path, CONTEXT + group)).find("iotagent-json", "k", "one")
+    tracemalloc.start()
+    try:
+        fragments = [device.reported(f"2026-04-02T08:00:05.{number:03}Z") for number in range(1000)]
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(fragments)
+    assert held_bytes < 1_000_000
 
 
 def test_accepted_devices_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
