@@ -13,7 +13,8 @@ from agents.errors import ConfigurationError
 from agents.expressions import compile_expression
 from agents.file_model import FileModel, parse_file
 from agents.names import default_id
-from agents.profile import AttributeName, Kind, Profile, attribute_spec
+from agents.profile import Profile
+from agents.profile_attributes import AttributeName, Kind, attribute_spec
 from agents.registry import Key, Source
 from agents.specification import (
     Chosen,

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from agents.errors import Implausible, WrongShape
 from agents.measure import Measure
-from agents.profile import AttributeRule, Profile
+from agents.profile import Profile
+from agents.profile_attributes import AttributeRule
 from agents.specification import AttributeSpec, MappingSpec
 from agents.units import CONVERSIONS, convert
 from agents.values import number

@@ -17,7 +17,8 @@ from agents.device import Device, MappingOf, device_of
 from agents.entities import compile_mapping
 from agents.errors import UnknownDevice, UnknownGroup
 from agents.normalisation import Norms, norms_of
-from agents.profile import Profile, attribute_spec
+from agents.profile import Profile
+from agents.profile_attributes import attribute_spec
 from agents.pseudonyms import Pseudonyms
 from agents.specification import DeviceSpec, GroupSpec, MappingSpec
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from agents.errors import WrongShape
 from agents.measure import Measure
-from agents.profile import AttributeRule, Step
+from agents.profile_attributes import AttributeRule, Step
 from agents.protocols.base import field, json_type
 from agents.pseudonyms import Pseudonyms
 from agents.specification import Scalar
