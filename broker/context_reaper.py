@@ -1,7 +1,8 @@
 """Removes @contexts that nobody uses any more: Cached and ImplicitlyCreated ones come without being asked for.
 
-A subscription of any tenant keeps what it names, used or not. Everything else that goes comes back when it is needed:
-from the web, or with the next request that has it inline. Hosted ones stay until they are deleted.
+A subscription of any tenant keeps what it names, used or not, and what that refers to. Everything else that goes comes
+back when it is needed: from the web, or with the next request that has it inline. Hosted ones stay until they are
+deleted.
 """
 
 import asyncio
@@ -11,12 +12,15 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Final
 
+import orjson
 import structlog
 
-from broker.contexts import own_id
+from broker.contexts import id_of, own_id
 from broker.errors import BrokerError
 from broker.storage.base import Storage
+from broker.storage.context_store import ContextStore
 from broker.tasks import end
+from ngsi.context_source import references
 from ngsi.datetimes import parse, system_text
 
 UNUSED_DAYS: Final = 30
@@ -63,13 +67,24 @@ class ContextReaper:
         unused = await store.unused(since, COUNT_MAX)
         if not unused:
             return 0
-        kept: set[str] = set()
+        named: set[str] = set()
         for name in ["", *(record.name for record in await self._storage.tenants())]:
-            kept |= await self._storage.contexts_named(name)
-        kept |= {known for url in kept if (known := own_id(url)) is not None}
-        gone = [record for record in unused if record.id not in kept and record.url not in kept]
+            named |= await self._storage.contexts_named(name)
+        kept = await _with_inner(store, named)
+        gone = [record for record in unused if record.id not in kept]
         for record in gone:
             await store.delete(record.id)
         if gone:
             _log.info("contexts.reaped", contexts=len(gone))
         return len(gone)
+
+
+async def _with_inner(store: ContextStore, named: set[str]) -> set[str]:
+    """The ids of the @contexts with these URLs, and of all that they refer to in turn."""
+    level, kept = named, set[str]()
+    while level:
+        ids = {own_id(url) or id_of(url.encode()) for url in level} - kept
+        kept |= ids
+        records = [record for known in ids if (record := await store.get(known)) is not None and record.text]
+        level = {url for record in records for url in references(orjson.loads(record.text))}
+    return kept

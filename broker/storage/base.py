@@ -200,7 +200,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def contexts_named(self, tenant: str) -> set[str]:
-        """The URLs of the @contexts that a tenant's subscriptions are read and shown with."""
+        """The URLs in the @contexts that a tenant's subscriptions are read and shown with, those of `@import` too."""
 
     @abstractmethod
     async def hold(self, work: str, holder: str, for_s: float) -> bool:

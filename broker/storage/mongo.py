@@ -24,6 +24,7 @@ from broker.storage.mongo_dead_letters import MongoDeliveryStore
 from broker.storage.mongo_errors import translated
 from broker.storage.mongo_tenants import TenantRegister, database_name
 from broker.tasks import close
+from ngsi.context_source import references
 
 _CONTEXT_MEMBERS = ("context", "contextUrl", "readWith.q", "readWith.csf", "subscription.jsonldContext")
 """Where a subscription names @contexts, see `ngsi.subscription`."""
@@ -139,7 +140,7 @@ class MongoStorage(Storage):
         subscriptions = self._collection(tenant, "subscriptions")
         with translated():
             found = [await subscriptions.distinct(member) for member in _CONTEXT_MEMBERS]
-        return {item for items in found for item in items if isinstance(item, str)}
+        return {url for items in found for item in items for url in references(item)}
 
     async def hold(self, work: str, holder: str, for_s: float) -> bool:
         """See Storage."""

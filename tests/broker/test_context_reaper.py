@@ -1,11 +1,13 @@
 """What nobody uses any more does not stay for ever (clause 5.13)."""
 
+import json
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
 from broker.context_reaper import ContextReaper
+from broker.contexts import id_of
 from broker.storage.context_store import ContextRecord, Kind
 from broker.storage.mongo import MongoStorage
 
@@ -21,9 +23,10 @@ async def storage(mongo: str) -> AsyncIterator[MongoStorage]:
     await made.close()
 
 
-def record(number: int, kind: Kind, created_at: str = THEN) -> ContextRecord:
+def record(number: int, kind: Kind, created_at: str = THEN, text: str = "{}") -> ContextRecord:
     url = f"https://x.example/{number}" if kind == "Cached" else None
-    return ContextRecord(f"urn:ngsi-ld:jsonldContext:{number:032x}", kind, url, None, "{}", created_at)
+    name = f"urn:ngsi-ld:jsonldContext:{number:032x}" if url is None else id_of(url.encode())
+    return ContextRecord(name, kind, url, None, text, created_at)
 
 
 async def fill(storage: MongoStorage) -> None:
@@ -35,7 +38,8 @@ async def fill(storage: MongoStorage) -> None:
 
 
 async def kept(storage: MongoStorage) -> list[int]:
-    return [int(item.id[-2:], 16) for item in await storage.contexts().list("", None)]
+    listed = await storage.contexts().list("", None)
+    return sorted(int(item.id[-2:], 16) if item.url is None else int(item.url[-1]) for item in listed)
 
 
 @pytest.mark.clause("5.13")
@@ -49,11 +53,24 @@ async def test_what_is_unused_goes_and_the_rest_stays(storage: MongoStorage) -> 
 @pytest.mark.clause("5.13")
 async def test_subscriptions_keep_what_they_name(storage: MongoStorage) -> None:
     await fill(storage)
-    own = f"http://broker.example/ngsi-ld/v1/jsonldContexts/{record(1, 'Cached').id}"
+    own = f"http://broker.example/ngsi-ld/v1/jsonldContexts/{record(1, 'ImplicitlyCreated').id}"
     await storage.subscriptions("").insert({"_id": "urn:x:1", "context": {"a": "b:c"}, "contextUrl": own})
     await storage.subscriptions("settat").insert({"_id": "urn:x:2", "context": ["https://x.example/0"]})
     assert await ContextReaper(storage, lambda: LATER).reap() == 1
     assert await kept(storage) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.clause("5.13")
+async def test_subscriptions_keep_what_their_contexts_refer_to(storage: MongoStorage) -> None:
+    store = storage.contexts()
+    await store.put(record(0, "Cached", text=json.dumps([{"@import": "https://x.example/1"}, {"a": "b:c"}])))
+    await store.put(record(1, "Cached", text=json.dumps(["https://x.example/2", "https://x.example/0"])))
+    for number in (2, 3, 4):
+        await store.put(record(number, "Cached"))
+    await storage.subscriptions("").insert({"_id": "urn:x:1", "context": [{"@import": "https://x.example/0"}]})
+    await storage.subscriptions("settat").insert({"_id": "urn:x:2", "context": {"@import": "https://x.example/3"}})
+    assert await ContextReaper(storage, lambda: LATER).reap() == 1
+    assert await kept(storage) == [0, 1, 2, 3]
 
 
 async def test_their_number_is_bounded(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch) -> None:
