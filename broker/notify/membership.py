@@ -112,7 +112,7 @@ class Membership:
             log.warning("lease not renewed", notifier=self.name, reason=exc.detail)
             return False
         if self._steady_since_s is None:
-            self._steady_since_s = asked_at_s
+            self._steady_since_s = now_s()  # not when it was asked: the answer may have waited for MongoDB
         self.roll = roll
         if self._holds_what_it_serves(roll):
             self.lease.renew(asked_at_s + _LEASE_S - _MARGIN_S)
