@@ -25,6 +25,7 @@ AgentError
     ├── UnknownDevice         neither provisioned nor accepted by a group
     │   └── UnknownGroup      not even the apikey is known
     ├── NoSuchCommand         the result of a command that the device does not have
+    ├── NoEndpoint            it asks to be told something, and there is no way to tell it
     ├── BrokerRefused         the context broker would not take the entity
     ├── TooMany               the device sends more than it may
     └── Unexpected            a fault of the agent itself
@@ -171,6 +172,12 @@ class NoSuchCommand(MeasureError):
     """The device reports the result of a command that it does not have."""
 
     reason = "no-such-command"
+
+
+class NoEndpoint(MeasureError):
+    """The device asks to be told its configuration, and has no endpoint where it could be."""
+
+    reason = "no-endpoint"
 
 
 class BrokerRefused(MeasureError):

@@ -2,9 +2,12 @@
 
 from uuid import uuid4
 
+from agents.commands.composition import Composer
 from agents.commands.configuration import Configuration
 from agents.commands.context_broker import ContextBroker
 from agents.commands.dispatcher import Dispatcher
+from agents.commands.following import Following
+from agents.commands.keeping import Keeping
 from agents.commands.publisher import MqttServer, Publisher
 from agents.commands.push import Pusher
 from agents.commands.service import RunningCommands
@@ -17,6 +20,7 @@ from agents.registry import Registry
 from agents.settings import Settings
 from agents.storage.mongo_commands import MongoCommands
 from agents.storage.mongo_connection import MongoConnection
+from agents.storage.mongo_followed import MongoFollowed
 
 
 def make_commands(
@@ -33,16 +37,30 @@ def make_commands(
     northbound = Northbound(settings.broker_url, settings.batch_count, metrics)
     publisher = Publisher(_server(settings.link()), f"{settings.mqtt_client_id}-commands-{uuid4().hex[:8]}")
     pusher = Pusher()
+    notify_url = settings.notify_url(port)
+    dispatcher = Dispatcher(store, publisher, pusher, northbound, metrics)
+    configuration = Configuration(broker, publisher, pusher, metrics)
+    following = Following(
+        MongoFollowed(connection),
+        configuration,
+        broker,
+        registry.without_joining(),
+        metrics,
+        lambda: dispatcher.leads,
+        notify_url,
+        settings.database,
+        settings.command_expires_s,
+    )
+    upkeep = Upkeep(store, broker, notify_url, settings.database)
     return RunningCommands(
         store,
-        Dispatcher(store, publisher, pusher, northbound, metrics),
-        Upkeep(store, broker, settings.notify_url(port), settings.database),
-        Configuration(broker, publisher, pusher, metrics),
-        registry,
-        directory,
+        dispatcher,
+        Keeping(store, upkeep, following, directory, registry.profiles, lambda: dispatcher.leads),
+        configuration,
+        following,
+        Composer(directory, settings.command_expires_s),
         metrics,
         (broker, northbound, publisher, pusher),
-        expires_s=settings.command_expires_s,
     )
 
 

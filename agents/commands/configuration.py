@@ -9,7 +9,9 @@ Source: telefonicaid/iotagent-json and iotagent-ul, docs/usermanual.md, "Bidirec
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import uuid4
 
 import orjson
@@ -22,7 +24,7 @@ from agents.commands.publisher import Publisher
 from agents.commands.push import Pusher
 from agents.commands.upkeep import line_of
 from agents.device import Device
-from agents.errors import BrokerUnavailable, WrongShape
+from agents.errors import BrokerUnavailable, NoEndpoint, WrongShape
 from agents.measure import Measure
 from agents.metrics import Metrics
 from agents.provisioning.specs import ULTRALIGHT_PROFILE
@@ -36,8 +38,29 @@ FIELDS_COUNT = 100
 _TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
+class Wish(NamedTuple):
+    """What a device asks for: the values of attributes of its entity, now or (`follows`) whenever one changes."""
+
+    names: Sequence[str]
+    follows: bool
+
+
+def wish_of(device: Device, measure: Measure) -> Wish:
+    """Return what a request says; `WrongShape`, or `NoEndpoint` when the device could not be told."""
+    kind, fields = measure.values.get("type"), measure.values.get("fields")
+    if kind not in ("configuration", "subscription"):
+        raise WrongShape("field type is neither configuration nor subscription")
+    names = [name for name in fields if isinstance(name, str) and name] if isinstance(fields, list) else []
+    follows = kind == "subscription"
+    if len(names) > FIELDS_COUNT or not (names or (follows and fields == [])):
+        raise WrongShape(f"field fields does not name 1 to {FIELDS_COUNT} attributes")
+    if way_of(device.spec) == "poll":
+        raise NoEndpoint(f"device {device.id} has no endpoint that could be told")
+    return Wish(names, follows)
+
+
 class Configuration:
-    """Answers requests for configuration. Nothing is kept of them: a device without an answer asks again."""
+    """Tells devices their configuration."""
 
     def __init__(self, broker: ContextBroker, publisher: Publisher, pusher: Pusher, metrics: Metrics) -> None:
         self._broker = broker
@@ -46,18 +69,12 @@ class Configuration:
         self._metrics = metrics
         self._answering: set[asyncio.Task[None]] = set()
 
-    def ask(self, device: Device, measure: Measure) -> None:
-        """Take a request; `WrongShape` when it is none that can be answered."""
-        kind, fields = measure.values.get("type"), measure.values.get("fields")
-        if kind != "configuration":
-            raise WrongShape("field type is not configuration: there are no subscriptions to configuration")
-        names = [name for name in fields if isinstance(name, str) and name] if isinstance(fields, list) else []
-        if not names or len(names) > FIELDS_COUNT:
-            raise WrongShape(f"field fields does not name 1 to {FIELDS_COUNT} attributes")
+    def ask(self, spec: DeviceSpec, names: Sequence[str]) -> None:
+        """Take a request for the values of now. Nothing is kept of it: a device without an answer asks again."""
         if len(self._answering) >= ASKED_COUNT:
             self._metrics.commands.labels("configuration-dropped").inc()
             return
-        task = asyncio.create_task(self._answer(device.spec, names))
+        task = asyncio.create_task(self._answer(spec, names))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
@@ -66,15 +83,19 @@ class Configuration:
         for task in self._answering:
             task.cancel()
 
-    async def _answer(self, spec: DeviceSpec, names: list[str]) -> None:
+    async def _answer(self, spec: DeviceSpec, names: Sequence[str]) -> None:
         try:
-            values = dict(await self._broker.values(spec.target, spec.entity_id, names))
+            outcome = await self.tell(spec, names)
         except BrokerUnavailable as error:
             log.warning("a request for configuration is not answered", device=spec.id, why=str(error))
             return
-        values["dt"] = datetime.now(UTC).strftime(_TIME_FORMAT)
-        outcome = await self._send(spec, values)
         self._metrics.commands.labels(f"configuration-{outcome.verdict}").inc()
+
+    async def tell(self, spec: DeviceSpec, names: Sequence[str]) -> Outcome:
+        """Send a device the values of its entity's attributes; what became of it. `BrokerUnavailable`."""
+        values = dict(await self._broker.values(spec.target, spec.entity_id, names))
+        values["dt"] = datetime.now(UTC).strftime(_TIME_FORMAT)
+        return await self._send(spec, values)
 
     async def _send(self, spec: DeviceSpec, values: dict[str, object]) -> Outcome:
         is_ultralight = spec.profile == ULTRALIGHT_PROFILE

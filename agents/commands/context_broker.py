@@ -52,9 +52,24 @@ class ContextBroker:
             if await self._ask("POST", "/entities", target, {"id": entity_id, "type": type_, **attributes}, {201, 409}):
                 continue
 
+    async def follow(
+        self, subscription_id: str, kind: Kind, entity_id: str, names: Sequence[str], address: str
+    ) -> None:
+        """Make the subscription to attributes of one entity, or make the one there is like this."""
+        members: dict[str, Any] = {
+            "subscriptionName": f"Configuration of {entity_id}",
+            "description": "Made and kept by the IoT agent",
+            "entities": [{"id": entity_id, "type": kind.entity_type}],
+            "watchedAttributes": list(names),
+            "notification": {
+                "attributes": list(names),
+                "endpoint": {"uri": address, "accept": "application/json"},
+            },
+        }
+        await self._subscribe(subscription_id, kind.target, members)
+
     async def subscribe(self, subscribed: Subscribed) -> None:
         """Make the subscription, or make the one there is like this."""
-        target = subscribed.kind.target
         watched = list(subscribed.names)
         members: dict[str, Any] = {
             "subscriptionName": f"Commands of {subscribed.kind.entity_type}",
@@ -68,9 +83,12 @@ class ContextBroker:
                 "endpoint": {"uri": subscribed.address, "accept": "application/json"},
             },
         }
-        whole = {"id": subscribed.id, "type": "Subscription", **members}
+        await self._subscribe(subscribed.id, subscribed.kind.target, members)
+
+    async def _subscribe(self, id_: str, target: Target, members: Mapping[str, object]) -> None:
+        whole = {"id": id_, "type": "Subscription", **members}
         if await self._ask("POST", "/subscriptions", target, whole, {201, 409}) == 409:
-            path = f"/subscriptions/{quote(subscribed.id, safe=':')}"
+            path = f"/subscriptions/{quote(id_, safe=':')}"
             await self._ask("PATCH", path, target, {**members, "isActive": True}, {204})
 
     async def is_subscribed(self, subscription_id: str, target: Target) -> bool:

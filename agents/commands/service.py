@@ -7,40 +7,29 @@ document ─▶ dispatcher ─▶ `_status`, `_info`   (of the entity)
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
-import structlog
-
 from agents.commands.base import Commands
 from agents.commands.command import NO_INFO, OK, Command, Message, Step
 from agents.commands.composition import Composer
-from agents.commands.configuration import Configuration
+from agents.commands.configuration import Configuration, Wish, wish_of
 from agents.commands.dispatcher import Dispatcher
+from agents.commands.following import Following
+from agents.commands.keeping import Keeping
 from agents.commands.notified import commands_in
 from agents.commands.store import CommandStore, Filter
-from agents.commands.upkeep import Upkeep, commandables_of, line_of
+from agents.commands.upkeep import line_of
 from agents.conversion import Report
 from agents.device import Device
-from agents.errors import BrokerUnavailable, NoSuchCommand, StoreUnavailable
+from agents.errors import NoSuchCommand, StoreUnavailable
 from agents.measure import CONFIGURATION
 from agents.metrics import Metrics
-from agents.provisioning.commanded import commanded
-from agents.provisioning.directory import Directory
-from agents.registry import Registry
 from agents.specification import DeviceSpec
 from agents.tasks import end
 
-log = structlog.get_logger(__name__)
-
-JOINING_COUNT = 10_000
-"""Devices that have just joined a group and are not entered yet; the sweep at the next start finds those beyond."""
-MEND_S = 10.0
-THOROUGHLY_EVERY = 30
-"""Every so many times it is looked whether the context broker still has the subscriptions."""
 PAUSE_S = 0.5
 
 
@@ -61,28 +50,22 @@ class RunningCommands(Commands):
         self,
         store: CommandStore,
         dispatcher: Dispatcher,
-        upkeep: Upkeep,
+        keeping: Keeping,
         configuration: Configuration,
-        registry: Registry,
-        directory: Directory,
+        following: Following,
+        composer: Composer,
         metrics: Metrics,
         connections: Sequence[Connection],
-        *,
-        expires_s: float,
     ) -> None:
         """`connections` are opened and closed with it."""
         self._connections = connections
         self._store = store
         self._dispatcher = dispatcher
-        self._upkeep = upkeep
+        self._keeping = keeping
         self._configuration = configuration
-        self._registry = registry
-        self._directory = directory
+        self._following = following
+        self._composer = composer
         self._metrics = metrics
-        self._composer = Composer(directory, expires_s)
-        self._joining: deque[DeviceSpec] = deque(maxlen=JOINING_COUNT)
-        self._sweep_wanted = True
-        self._upkeep_wanted = asyncio.Event()
 
     async def run(self) -> None:
         """See Commands. Until cancelled."""
@@ -92,7 +75,8 @@ class RunningCommands(Commands):
         parts: list[asyncio.Task[None]] = []
         try:
             await asyncio.wait([preparing])
-            parts = [asyncio.create_task(self._dispatcher.run()), asyncio.create_task(self._keep_up())]
+            works = (self._dispatcher.run(), self._keeping.run(), self._following.run())
+            parts = [asyncio.create_task(work) for work in works]
             await asyncio.gather(*parts)
         finally:
             for part in parts:
@@ -107,6 +91,7 @@ class RunningCommands(Commands):
         while True:
             try:
                 await self._store.prepare()
+                await self._following.prepare()
             except StoreUnavailable:
                 await asyncio.sleep(PAUSE_S)
             else:
@@ -116,8 +101,9 @@ class RunningCommands(Commands):
 
     async def notified(self, tenant: str, notification: object) -> int:
         """Take the commands of a notification; how many are new. `StoreUnavailable`, `WrongShape`."""
-        now = datetime.now(UTC)
-        asked = commands_in(notification, tenant, now)
+        if isinstance(notification, dict) and await self._following.notified(str(notification.get("subscriptionId"))):
+            return 0
+        asked = commands_in(notification, tenant, datetime.now(UTC))
         if not asked:
             return 0
         found = await self._store.find(tenant, {(each.entity_id, each.name) for each in asked})
@@ -143,7 +129,7 @@ class RunningCommands(Commands):
         """See Commands. Waits for MongoDB: a result is not acknowledged before it is durable."""
         device, measure = report.device, report.measure
         if measure.kind == CONFIGURATION:
-            self._configuration.ask(device, measure)
+            await self._configure(device.spec, wish_of(device, measure))
             return
         names = {command.name for command in device.spec.commands}
         if not names.issuperset(measure.values):
@@ -152,6 +138,18 @@ class RunningCommands(Commands):
         for name, value in measure.values.items():
             await self._settle(device, name, value)
         self._dispatcher.wake()
+
+    async def _configure(self, spec: DeviceSpec, wish: Wish) -> None:
+        if not wish.follows:
+            self._configuration.ask(spec, wish.names)
+            return
+        while True:
+            try:
+                await self._following.follow(spec, wish.names)
+            except StoreUnavailable:
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return
 
     async def _settle(self, device: Device, name: str, value: object) -> None:
         now = datetime.now(UTC)
@@ -195,70 +193,19 @@ class RunningCommands(Commands):
 
     async def provisioned(self, spec: DeviceSpec) -> None:
         """See Commands. Returns when the entity has the attributes, unless the context broker is away."""
-        await self._attempted(spec, self._upkeep.provisioned(spec))
+        await self._keeping.provisioned(spec)
 
     async def removed(self, spec: DeviceSpec) -> None:
         """See Commands."""
-        await self._attempted(spec, self._upkeep.removed(spec))
+        await self._keeping.removed(spec)
 
     def joined(self, spec: DeviceSpec) -> None:
         """See Commands."""
-        if spec.commands:
-            self._joining.append(spec)
-            self._upkeep_wanted.set()
+        self._keeping.joined(spec)
 
     def regrouped(self) -> None:
         """See Commands."""
-        self._sweep_wanted = True
-        self._upkeep_wanted.set()
-
-    async def _attempted(self, spec: DeviceSpec, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except StoreUnavailable as error:
-            log.warning("commands of a device are entered later", device=spec.id, why=str(error))
-            self.regrouped()
-
-    async def _keep_up(self) -> None:
-        """Enter devices that join, and mend what could not be done at its time."""
-        await self._directory.is_loaded.wait()
-        count = 0
-        while True:
-            self._upkeep_wanted.clear()
-            while self._joining:
-                await self.provisioned(self._joining.popleft())
-            if self._sweep_wanted:
-                self._sweep_wanted = False
-                await self._sweep()
-            if self._dispatcher.leads:
-                await self._mended(thoroughly=count % THOROUGHLY_EVERY == 0)
-                count += 1
-            try:
-                await asyncio.wait_for(self._upkeep_wanted.wait(), MEND_S if count else PAUSE_S)
-            except TimeoutError:
-                continue
-
-    async def _sweep(self) -> None:
-        """Compare what is entered with what is provisioned."""
-        try:
-            entered = dict(await self._store.entered())
-            every = bool(entered)
-            async for spec in commanded(self._directory, self._registry.profiles, every=every):
-                if set(entered.pop(line_of(spec), ())) != set(commandables_of(spec)):
-                    await self.provisioned(spec)
-            for line in entered:
-                found = await self._directory.store.look_up([(line.apikey, line.device)])
-                if not any(record.identity.name == line.device for record in found.devices):
-                    await self._upkeep.dropped(line)
-        except StoreUnavailable as error:
-            log.warning("commands are not compared with devices yet", why=str(error))
-            self._sweep_wanted = True
-
-    async def _mended(self, *, thoroughly: bool) -> None:
-        try:
-            await self._upkeep.mend(thoroughly=thoroughly)
-        except (StoreUnavailable, BrokerUnavailable) as error:
-            log.warning("commands are not ready at the context broker", why=str(error))
+        self._keeping.regrouped()
 
     # for operators
 

@@ -16,7 +16,7 @@ from agents.commands.command import INFO, STATUS, Line
 from agents.commands.context_broker import ContextBroker
 from agents.commands.store import Commandable, CommandStore, Kind, Subscribed
 from agents.errors import BrokerUnavailable, StoreUnavailable
-from agents.specification import DeviceSpec
+from agents.specification import DeviceSpec, Target
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,11 @@ def commandables_of(spec: DeviceSpec) -> list[Commandable]:
     taken = {name + ending for name in names for ending in (STATUS, INFO)}
     kind = Kind(spec.target, spec.entity_type)
     return [Commandable(kind, spec.entity_id, name, line_of(spec)) for name in sorted(names - taken)]
+
+
+def notified_at(notify_url: str, target: Target) -> str:
+    """Return where notifications of a tenant go."""
+    return f"{notify_url}/notify?{urlencode({'tenant': target.tenant})}"
 
 
 class Upkeep:
@@ -100,16 +105,13 @@ class Upkeep:
                 await self._broker.unsubscribe(id_, kind)
                 await self._store.keep_subscribed(id_, None)
             return False
-        wanted = Subscribed(id_, kind, names, self._address(kind))
+        wanted = Subscribed(id_, kind, names, notified_at(self._notify_url, kind.target))
         if wanted == known and (trusting or await self._broker.is_subscribed(id_, kind.target)):
             return False
         await self._broker.subscribe(wanted)
         await self._store.keep_subscribed(id_, wanted)
         log.info("subscribed to commands", type=kind.entity_type, tenant=kind.target.tenant, names=names)
         return True
-
-    def _address(self, kind: Kind) -> str:
-        return f"{self._notify_url}/notify?{urlencode({'tenant': kind.target.tenant})}"
 
     def subscription_id(self, kind: Kind) -> str:
         """Return the id of the subscription of a kind, the same in every agent of this database."""

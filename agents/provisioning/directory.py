@@ -70,10 +70,15 @@ class Directory(Source):
             found = [stored for stored in found if stored.identity.apikey]
         for stored in found:
             body = DeviceBody.model_validate(orjson.loads(stored.body))
-            stands_alone = not body.autoprovisioned and key.profile in profiles_of(body.protocol, "", self._profiles)
-            if group is not None or stands_alone:
+            if group is not None or self._stands_alone(body, key):
                 return device_spec(body, stored.identity, group, key.profile, self.place)
         return None
+
+    def _stands_alone(self, body: DeviceBody, key: Key) -> bool:
+        """Whether a device may speak the protocol without a group. One that does not say which has that of its group."""
+        if body.autoprovisioned or (not body.protocol and self._groups.get(key.apikey)):
+            return False
+        return key.profile in profiles_of(body.protocol, "", self._profiles)
 
     def group(self, profile: str, apikey: str, resource: str = "") -> GroupSpec | None:
         """See Source."""

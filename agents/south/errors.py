@@ -81,6 +81,7 @@ _ANSWERS: Final = {
     "unknown-device": ("DEVICE_NOT_FOUND", 404),
     "expression-failed": ("INVALID_EXPRESSION", 400),
     "no-such-command": ("COMMAND_NOT_FOUND", 400),
+    "no-endpoint": ("ENDPOINT_NOT_FOUND", 400),
     "broker-refused": ("ENTITY_GENERIC_ERROR", 400),
     "unexpected": ("INTERNAL_ERROR", 500),
 }

@@ -322,24 +322,6 @@ async def test_notified_twice(site: Site) -> None:
     assert (await site.request("POST", f"{site.north}/notify", {"data": 7}))[0] == 400
 
 
-async def test_configuration(site: Site, free_port: Callable[[], int]) -> None:
-    entity = await provision(site, "bell-conf")
-    body = {"sleepTime": {"type": "Property", "value": 200}}
-    assert (await site.api("POST", f"entities/{entity}/attrs", body, NGSILD_Tenant=TENANT))[0] == 204
-    async with mqtt_device(site.mqtt_url, f"/{JSON_KEY}/bell-conf/configuration/values") as bell:
-        asked = '{"type": "configuration", "fields": ["sleepTime", "missing"]}'
-        await site.publish(f"/json/{JSON_KEY}/bell-conf/configuration/commands", asked)
-        await until(lambda: len(bell.heard) == 1)
-        assert bell.heard[0].startswith('{"sleepTime":200,"dt":"20')
-    async with http_device(free_port()) as http:
-        await site.provision("PUT", "/iot/devices/bell-conf", {"transport": "HTTP", "endpoint": http.url})
-        url = f"{site.south}/iot/json/configuration?i=bell-conf&k={JSON_KEY}"
-        assert (await site.request("POST", url, {"type": "configuration", "fields": ["sleepTime"]}))[0] == 200
-        await until(lambda: len(http.told) == 1)
-        assert http.told[0].path == "/bell/configuration"
-        assert http.told[0].body.startswith(b'{"sleepTime":200,"dt":"20')
-
-
 async def test_subscription_follows_what_is_provisioned(site: Site) -> None:
     async def watched() -> list[list[str]]:
         _, _, subscriptions = await site.api("GET", "subscriptions?limit=100", NGSILD_Tenant=TENANT)

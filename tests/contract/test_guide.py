@@ -77,4 +77,5 @@ async def test_every_command_of_the_guide_works(
     assert '{"open":{"percent":40}}' in printed
     assert '"open_status":"OK","open_info":"opened"' in printed
     assert '"status":"OK","note":"result"' in printed
+    assert re.search(r'\{"interval":60,"dt":"\d{8}T\d{6}Z"\}', printed)
     assert "1 of 1" in printed
