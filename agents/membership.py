@@ -79,6 +79,8 @@ class Membership:
         self._until_s = 0.0
         self._renewed = asyncio.Event()
         self._steady_since_s: float | None = None
+        self._is_cut_off = False
+        """MongoDB did not answer the last time."""
 
     async def run(self) -> None:
         """Keep the lease and the sessions, for ever."""
@@ -109,8 +111,13 @@ class Membership:
             roll = await self._store.beat(self.name, LEASE_S)
         except StoreUnavailable as error:
             self._steady_since_s = None
-            log.warning("lease not renewed", why=str(error))
+            if not self._is_cut_off:  # once, however long MongoDB is away
+                log.warning("lease not renewed", why=str(error))
+            self._is_cut_off = True
             return None
+        if self._is_cut_off:
+            log.info("lease renewed again")
+            self._is_cut_off = False
         if self._steady_since_s is None:
             self._steady_since_s = _now_s()  # not when it was asked: the answer may have waited for MongoDB
         for slot in self._sessions.slots:

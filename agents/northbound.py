@@ -13,7 +13,7 @@ What an answer means:
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -25,7 +25,7 @@ import structlog
 from agents.errors import BrokerRefused
 from agents.fragment import Fragment
 from agents.metrics import Metrics
-from agents.retry import FIRST_DELAY_S, delay_s, retry_after_s
+from agents.retry import delay_s, retry_after_s
 from agents.specification import Target
 
 log = structlog.get_logger(__name__)
@@ -110,11 +110,26 @@ class Northbound:
         return found if isinstance(found, str) else ""
 
     async def _settle(self, batch: Sequence[Fragment], refusals: list[Refusal]) -> None:
-        answer = await self._answer(batch)
-        if answer.status in _REFUSED_WHOLE:
-            await self._halve(batch, BrokerRefused(_problem(answer.body, answer.status)), refusals)
-        elif answer.status == 207:
-            await self._sort_out(batch, answer.body, refusals)
+        attempt = 0
+        left = batch
+        while left:
+            answer = await self._answer(left)
+            undecided = _undecided(answer.body, left) if answer.status == 207 else {}
+            if undecided:
+                attempt += 1
+                errors = {
+                    id_: said for id_, said in (_errors_by_entity(answer.body) or {}).items() if id_ not in undecided
+                }
+                await self._sort_out([each for each in left if each.entity_id not in undecided], errors, refusals)
+                left = [each for each in left if each.entity_id in undecided]
+                await self._pause(attempt, "207", next(iter(undecided.values())), None)
+                continue
+            self._answered()
+            if answer.status in _REFUSED_WHOLE:
+                await self._halve(left, BrokerRefused(_problem(answer.body, answer.status)), refusals)
+            elif answer.status == 207:
+                await self._sort_out(left, _errors_by_entity(answer.body), refusals)
+            return
 
     async def _halve(self, batch: Sequence[Fragment], error: BrokerRefused, refusals: list[Refusal]) -> None:
         if len(batch) == 1:
@@ -124,18 +139,12 @@ class Northbound:
         await self._settle(batch[:middle], refusals)
         await self._settle(batch[middle:], refusals)
 
-    async def _sort_out(self, batch: Sequence[Fragment], body: bytes, refusals: list[Refusal]) -> None:
+    async def _sort_out(
+        self, batch: Sequence[Fragment], errors: Mapping[str, str] | None, refusals: list[Refusal]
+    ) -> None:
         """Find the refused fragments of a 207; where the answer leaves it open, each is sent alone."""
-        errors = _errors_by_entity(body)
-        if errors == {}:
+        if errors == {} or not batch:
             return
-        if undecided := _undecided(body):
-            self._metrics.retries.labels("207").inc()
-            await asyncio.sleep(FIRST_DELAY_S)
-            await self._settle([fragment for fragment in batch if fragment.entity_id in undecided], refusals)
-            errors = {id_: said for id_, said in (errors or {}).items() if id_ not in undecided}
-            if not errors:
-                return
         named = [fragment for fragment in batch if fragment.entity_id in (errors or {})]
         if not errors or not named:
             await self._halve(batch, BrokerRefused("207 without naming an entity of the batch"), refusals)
@@ -165,14 +174,13 @@ class Northbound:
                 reason, trouble = "no-answer", _named(error)
             else:
                 if answer.status < 300 or answer.status in _REFUSED_WHOLE:
-                    self._answered(attempt)
                     return answer
                 reason, trouble = str(answer.status), _problem(answer.body, answer.status)
             await self._pause(attempt, reason, trouble, pause_asked_s)
 
-    def _answered(self, attempt: int) -> None:
+    def _answered(self) -> None:
         if self.trouble is not None:
-            log.info("context broker answers again", url=self.url, attempts=attempt)
+            log.info("context broker takes measures again", url=self.url)
         self.trouble = None
 
     async def _pause(self, attempt: int, reason: str, trouble: str, pause_asked_s: float | None) -> None:
@@ -224,13 +232,17 @@ def _errors_by_entity(body: bytes) -> dict[str, str] | None:
         return None
 
 
-def _undecided(body: bytes) -> set[str]:
-    """The entities of a BatchOperationResult whose trouble is the broker's own (status 5xx): it may pass."""
+def _undecided(body: bytes, batch: Iterable[Fragment]) -> dict[str, str]:
+    """The entities of the batch that a BatchOperationResult says are in the broker's own trouble (status 5xx), and why.
+
+    It may pass.
+    """
+    ids = {fragment.entity_id for fragment in batch}
     try:
-        errors = orjson.loads(body)["errors"]
-        return {error["entityId"] for error in errors if _status(error.get("error")) >= 500}
+        errors = [(error["entityId"], error.get("error")) for error in orjson.loads(body)["errors"]]
+        return {id_: _text(said, "207") for id_, said in errors if id_ in ids and _status(said) >= 500}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return set()
+        return {}
 
 
 def _status(problem: object) -> int:

@@ -1,5 +1,6 @@
 import asyncio
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -115,6 +116,32 @@ async def test_207_without_errors_is_a_success(northbound: Northbound, receiver:
     receiver.answer = lambda batch: partly()
     assert await northbound.commit(numbered(4)) == []
     assert len(receiver.asked) == 1
+
+
+def _troubled(batch: Batch) -> web.Response:
+    """A 207 with an entity that is refused, and one for which the broker itself had no means."""
+    errors = [
+        {"entityId": "urn:ngsi-ld:Camera:1", "error": {"title": "InternalError", "status": 503}},
+        {"entityId": "urn:ngsi-ld:Camera:2", "error": {"title": "BadRequestData", "status": 400}},
+    ]
+    there = [error for error in errors if any(entity["id"] == error["entityId"] for entity in batch)]
+    refused = " ".join(str(error["entityId"]) for error in there)
+    return web.Response(status=207, body=orjson.dumps({"success": [], "errors": there}), headers={"refused": refused})
+
+
+async def test_brokers_own_trouble_with_an_entity_is_waited_out(
+    northbound: Northbound, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.northbound.delay_s", lambda *_: 0)
+    rounds = 2 * sys.getrecursionlimit() // 3  # as of a MongoDB that is away for an hour
+    receiver.answer = lambda batch: _troubled(batch) if len(receiver.asked) <= rounds else None
+    commit = asyncio.create_task(northbound.commit(numbered(4)))
+    await until(lambda: northbound.trouble == "InternalError")
+    assert await northbound.why_not_reachable() == "InternalError"
+    assert [refusal.fragment.entity_id for refusal in await commit] == ["urn:ngsi-ld:Camera:2"]
+    assert [len(batch) for batch in receiver.asked] == [4, *[1] * rounds]
+    assert receiver.values("n") == [0, 3, 1]
+    assert northbound.trouble is None
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 404, 401, 302])
