@@ -3,7 +3,7 @@
 import asyncio
 from time import perf_counter
 
-_SLICE_S = 0.005
+_SLICE_S = 0.003
 
 
 class Turns:
