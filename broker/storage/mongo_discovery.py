@@ -59,7 +59,8 @@ async def _complete(collection: _Collection, key: str, now: str, shapes: set[_Sh
         if len(shapes) > _SHAPES_COUNT_MAX:
             raise TooComplexQuery(f"The entities of the type have over {_SHAPES_COUNT_MAX} different attributes")
         condition = {"type": key, "_id": {"$gt": last}, **unexpired(now), "$expr": _has_others(shapes)}
-        cursor = collection.find(condition, {"changes": 0, "values": 0, "geo": 0}).sort("_id", 1).limit(_ROUND_COUNT)
+        cursor = collection.find(condition, {"changes": 0, "values": 0, "geo": 0}, limit=_ROUND_COUNT).sort("_id", 1)
+        cursor = cursor.hint("type")  # By the ids, everything else would be looked through.
         found = await cursor.max_time_ms(timeout_ms).to_list()
         for item in found:
             last = item["_id"]
@@ -76,7 +77,8 @@ async def _complete(collection: _Collection, key: str, now: str, shapes: set[_Sh
 def _has_others(shapes: Iterable[_Shape]) -> dict[str, Any]:
     """An expression: the entity has an attribute of a shape that is not among these."""
     known = [{"k": name, "t": list(kinds)} for name, kinds in sorted(shapes)]
-    own = {"$map": {"input": {"$objectToArray": "$attrs"}, "in": {"k": "$$this.k", "t": "$$this.v.type"}}}
+    attributes = {"$objectToArray": {"$ifNull": ["$attrs", {}]}}  # MongoDB may look at a tombstone first.
+    own = {"$map": {"input": attributes, "in": {"k": "$$this.k", "t": "$$this.v.type"}}}
     return {"$not": [{"$setIsSubset": [own, {"$literal": known}]}]}
 
 

@@ -121,7 +121,9 @@ async def test_a_rare_attribute_of_a_common_type_is_found(api: Api, monkeypatch:
     shells[43]["ghost"] = {"type": "Property", "value": 1, "expiresAt": "2020-01-01T00:00:00Z"}
     for number in range(44, 60):
         shells[number][f"rare{number}"] = 1
-    assert (await api("POST", "entityOperations/create", shells, **headers))[0] == 201
+    gone = [{"id": f"urn:ngsi-ld:Gone:{number:03}", "type": "Shell"} for number in range(30)]
+    assert (await api("POST", "entityOperations/create", [*shells, *gone], **headers))[0] == 201
+    assert (await api("POST", "entityOperations/delete", [item["id"] for item in gone], **headers))[0] == 204
     _, _, found = await api("GET", "types/Shell", **headers)
     kinds = {item["attributeName"]: item["attributeTypes"] for item in found["attributeDetails"]}
     rare = {f"rare{number}": ["Property"] for number in range(44, 60)}
