@@ -14,7 +14,7 @@ from agents.device import Device
 from agents.duplicates import key_of
 from agents.errors import Empty, Implausible, MeasureError, NotJson, TooLarge, Unexpected, UnknownDevice
 from agents.fragment import Fragment
-from agents.measure import CONFIGURATION, LIVENESS, RESULT, Measure, TopicParts
+from agents.measure import CONFIGURATION, FOREIGN, LIVENESS, RESULT, Measure, TopicParts
 from agents.normalisation import normalised
 from agents.profile import Profile
 from agents.protocols import PROTOCOLS, SIGNATURES
@@ -64,6 +64,7 @@ class _Plan(NamedTuple):
     allowed: frozenset[str]
     topic_names_device: bool
     is_counted: bool
+    may_be_foreign: bool
     key: bytes | None
     """The operator's key of messages that are signed."""
 
@@ -89,7 +90,8 @@ class Converter:
         self.duplicates: Counter[str] = Counter()
         """Copies that were left out, by profile."""
         self.ignored: Counter[str] = Counter()
-        """Measures of devices nobody has named, by profile; only where the profile ignores those."""
+        """Messages of no concern, by profile: of devices nobody has named, where the profile ignores those; of other
+        senders on topics of the same form; to a device."""
 
     def convert(self, topic: str, payload: bytes, received_at: datetime) -> Converted:
         """Return what an MQTT message has become; `MeasureError` when it cannot be understood."""
@@ -154,7 +156,13 @@ class Converter:
         if plan.key is not None:
             SIGNATURES[profile.protocol](payload, plan.key)
         making = _Making([], [], [], [])
+        if plan.may_be_foreign and self._is_foreign(profile, parts):
+            self.ignored[profile.name] += 1
+            return Converted(*making)
         for measure in measures_of(profile, plan.decode, plan.allowed, parts, payload, received_at):
+            if measure.kind == FOREIGN:
+                self.ignored[profile.name] += 1
+                continue
             if stated_at is not None:
                 measure = measure._replace(observed_at=stated_at)
             id_ = parts["device"] if plan.topic_names_device else profile.device.render({**measure.values, **parts})
@@ -172,6 +180,11 @@ class Converter:
             elif not plan.is_counted or self._is_news(profile, measure, parts, device, received_at, making):
                 self._take(measure, parts, device, received_at, making)
         return Converted(*making)
+
+    def _is_foreign(self, profile: Profile, parts: TopicParts) -> bool:
+        """Whether the topic names a device that is neither named by anybody nor, by its id, one of the vendor's."""
+        device = parts.get("device", "")
+        return not profile.may_be(device) and not self._registry.names(profile.name, parts.get("apikey", ""), device)
 
     def _is_news(
         self,
@@ -250,6 +263,7 @@ def _plan(profile: Profile, secrets: Mapping[str, bytes]) -> _Plan:
         profile.allowed,
         profile.device.pattern == "{device}",
         profile.dedup is not None or profile.sequence is not None,
+        bool(profile.ids),
         secrets.get(profile.signed) or None if profile.signed is not None else None,
     )
 

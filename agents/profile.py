@@ -4,6 +4,9 @@ The keys are described in docs/integrators.md. A profile that could let a sensit
 pseudonym or a class is refused when it is read.
 """
 
+import re
+from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -85,6 +88,8 @@ class Profile(FileModel):
     """What two copies of one measure have in common, of one device."""
     sequence: Sequence | None = None
     liveness: Liveness = Liveness()
+    ids: tuple[str, ...] = ()
+    """Patterns of the ids that the vendor's devices have, where other senders use topics of the same form."""
     unlisted: Literal["reject", "ignore"] = "reject"
     """What happens to messages of devices nobody has named: ignored ones leave no trace but their number."""
     explicit: bool = Field(default=False, alias="explicitAttrs")
@@ -109,6 +114,14 @@ class Profile(FileModel):
         received = frozenset((self.received,)) if self.received else frozenset()
         return names_in_all((*self.topics, *self.routes)) | self.allowed | received
 
+    @cached_property
+    def _ids(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(translate, self.ids)))
+
+    def may_be(self, device: str) -> bool:
+        """Whether a device nobody has named may be one of this vendor's, by its id."""
+        return not self.ids or self._ids.match(device) is not None
+
     def settings(self) -> frozenset[str]:
         """Names of the device settings the rules of this profile need."""
         rules = (rule for entity in self.entities for rule in entity.attributes.values())
@@ -120,6 +133,8 @@ class Profile(FileModel):
             raise ValueError("a profile has topics, or routes, or both")
         if self.codec is not None and self.codec not in CODECS.get(self.protocol, ()):
             raise ValueError(f"codec: {self.protocol} has none of that name")
+        if self.ids and "device" not in names_in_all((*self.topics, *self.liveness.topics)):
+            raise ValueError("ids: each topic has to tell the {device}")
         if self.signed is not None and self.protocol not in SIGNATURES:
             raise ValueError(f"signed: messages of {self.protocol} are not signed")
         if bad := [route.pattern for route in self.routes if not route.pattern.startswith("/")]:

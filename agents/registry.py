@@ -109,6 +109,11 @@ class Registry:
             for resource in self._resources:
                 self._compiled.pop((profile, apikey, device, resource), None)
 
+    def names(self, profile: str, apikey: str, device: str) -> bool:
+        """Whether somebody has named the device."""
+        key = Key(profile, apikey, device)
+        return any(source.named(key) is not None for source in self._sources)
+
     def knows(self, profile: str, apikey: str, device: str) -> bool:
         """Whether the device is named or has a group, which is not yet to say that the group accepts it."""
         key = Key(profile, apikey, device)

@@ -10,13 +10,27 @@ import re
 from datetime import datetime
 
 from agents.errors import WrongShape
-from agents.measure import Measure, TopicParts
+from agents.measure import FOREIGN, Measure, TopicParts
 from agents.protocols.base import integer, number, read_object, text
 
 _UUID = re.compile(r"[0-9a-f]{32}")
 _MAX_NUMBER = 0xFFFF
 
-_UNITS = {"rssi": "DBM", "distance": "MTR", "tempc": "CEL", "hum": "P1", "batt": "P1", "volt": "VLT", "lux": "LUX"}
+_UNITS = {
+    "rssi": "DBM",
+    "distance": "MTR",
+    "tempc": "CEL",
+    "tempf": "FAH",
+    "hum": "P1",
+    "batt": "P1",
+    "volt": "VLT",
+    "lux": "LUX",
+    "pres": "A97",
+    "co2": "59",
+    "moi": "P1",
+    "pm25": "GQ",
+    "pm10": "GQ",
+}
 """Fields with a unit, and its code."""
 
 _LEFT_BEHIND = frozenset({"id", "mac", "name", "mac_type", "manufacturerdata", "servicedata", "servicedatauuid"})
@@ -29,6 +43,8 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     `key` tells which it is: `<uuid>-<major>-<minor>` of a beacon, the address of a sensor; `gateway` who has heard it.
     """
     message = read_object(payload)
+    if message.get("presence") == "absent":  # what the gateway concludes from its silence
+        return [Measure({}, kind=FOREIGN)]
     heard = {"gateway": topic["gateway"]} if "gateway" in topic else {}
     if "uuid" in message:
         key, values = _beacon_key(message), _beacon(message)

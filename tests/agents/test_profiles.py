@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.conversion import Converted, Converter
 from agents.device_file import load_device_files
-from agents.errors import ConfigurationError, Gap, Implausible, NotAuthentic, WrongShape
+from agents.errors import ConfigurationError, Gap, Implausible, NotAuthentic, UnknownDevice, WrongShape
 from agents.liveness import Liveness
 from agents.measure import Measure
 from agents.normalisation import Norm, normalised
@@ -209,3 +209,34 @@ def test_group_of_a_vendor_needs_no_apikey_and_may_name_its_own(tmp_path: Path) 
     path.write_text(head, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="a group has an apikey"):
         load_device_files([path], PROFILES)
+
+
+def test_other_senders_on_topics_of_the_same_form_are_counted_not_looked_at() -> None:
+    converter = new_converter()
+    for topic, payload in (
+        ("gate-controller/status/door", b"open"),
+        ("gate-controller/online", b"maybe"),
+        ("gate-controller/events/rpc", b"{"),
+    ):
+        assert converter.convert(topic, payload, RECEIVED_AT) == Converted([], [], [], [])
+    assert converter.ignored == {"shelly": 3}
+
+
+def test_unknown_device_of_the_vendor_is_still_told() -> None:
+    with pytest.raises(UnknownDevice):
+        new_converter().convert("shellyplus1-a8032ab12345/status/switch:0", b'{"output": true}', RECEIVED_AT)
+
+
+def test_device_of_the_vendor_with_a_name_of_its_own_is_heard(tmp_path: Path) -> None:
+    file = tmp_path / "devices.toml"
+    device = '[[device]]\nid = "kitchen"\nprofile = "shelly"\nentity_type = "Room"\n'
+    file.write_text(f'context = "https://medina.example/c.jsonld"\n{device}', encoding="utf-8")
+    converter = Converter(ROUTER, Registry(PROFILES, [load_device_files([file], PROFILES)], PSEUDONYMS))
+    (fragment,) = converter.convert("kitchen/status/switch:0", b'{"output": true}', RECEIVED_AT).fragments
+    assert json.loads(fragment.body)["state"]["value"] is True
+
+
+def test_what_is_sent_to_a_device_is_no_sign_of_its_life() -> None:
+    converter = new_converter()
+    converted = converter.convert("shellies/shellyplug-s-7A1B2C/relay/0/command", b"on", RECEIVED_AT)
+    assert (list(converted.fragments), converter.ignored) == ([], {"shelly": 1})
