@@ -1,10 +1,11 @@
 """Cayenne Low Power Payload: channel, type, value (big-endian), and again until the end.
 
 Source: developers.mydevices.com, "Cayenne Low Power Payload"; numbers beyond it are those of the IPSO Alliance, as the
-decoders of ChirpStack and The Things Stack have them. A field is called `<quantity>_<channel>`, as with those decoders
-and the FIWARE agent for LoRaWAN.
+decoders of ChirpStack and The Things Stack have them. A field is called `<quantity>_<channel>`, as The Things Stack and
+the FIWARE agent for LoRaWAN call it.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from agents.errors import WrongShape
@@ -46,6 +47,7 @@ TYPES: Final = {
     132: Quantity("direction", (2,), unit="DD"),
     133: Quantity("unixtime", (4,)),
     134: Quantity("gyrometer", (2, 2, 2), (0.01,) * 3, is_signed=True, parts=("x", "y", "z")),
+    135: Quantity("colour", (1, 1, 1), (1,) * 3, parts=("r", "g", "b")),
     136: Quantity(
         "gps", (3, 3, 3), (0.0001, 0.0001, 0.01), is_signed=True, parts=("latitude", "longitude", "altitude")
     ),
@@ -54,6 +56,26 @@ TYPES: Final = {
 """Type -> what it is. A new type is a row."""
 
 UNITS: Final = {quantity.name: quantity.unit for quantity in TYPES.values() if quantity.unit is not None}
+
+_OF_CHIRPSTACK: Final = {
+    "digitalInput": "digital_in",
+    "digitalOutput": "digital_out",
+    "analogInput": "analog_in",
+    "analogOutput": "analog_out",
+    "genericSensor": "generic_sensor",
+    "illuminanceSensor": "luminosity",
+    "presenceSensor": "presence",
+    "temperatureSensor": "temperature",
+    "humiditySensor": "relative_humidity",
+    "barometer": "barometric_pressure",
+    "unix_time": "unixtime",
+    "color": "colour",
+    "gpsLocation": "gps",
+} | {quantity.name: quantity.name for quantity in TYPES.values()}
+"""What ChirpStack calls a quantity; the channels are members of it."""
+
+_DECIMALS = 4
+"""The finest step there is. The Things Stack computes in 32 bits, and tells 27.2 as 27.200000762939453."""
 
 
 def decode(payload: bytes) -> dict[str, object]:
@@ -76,3 +98,22 @@ def decode(payload: bytes) -> dict[str, object]:
         name = f"{quantity.name}_{channel}"
         values[name] = dict(zip(quantity.parts, numbers, strict=True)) if quantity.parts else numbers[0]
     return values
+
+
+def named(decoded: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Give what a network server has decoded by the names and with the numbers that `decode` gives.
+
+    `{"temperatureSensor": {"1": 21.5}}` of ChirpStack is `temperature_1`.
+    """
+    for name, value in decoded.items():
+        quantity = _OF_CHIRPSTACK.get(name)
+        if quantity is not None and isinstance(value, dict):
+            yield from ((f"{quantity}_{channel}", _rounded(item)) for channel, item in value.items())
+        else:
+            yield name, _rounded(value)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    return round(value, _DECIMALS) if isinstance(value, float) else value

@@ -44,23 +44,23 @@ class Uplink(NamedTuple):
 
 
 def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Measure]:
-    """Return one measure with the values, `fCnt` and `fPort`; further ones, kind `history`, for what it had kept.
+    """Return one measure with the values, `fCnt` and `fPort`; before it, kind `history`, those the device had kept.
 
-    Kind `heartbeat`: the frame has no payload.
+    Kind `heartbeat`: the frame holds no values.
     """
     message = read_object(payload)
     uplink = _things_stack(message) if "end_device_ids" in message else _chirpstack(message)
     codec = topic.get(CODEC, "")
     now, *earlier = _values(uplink, codec)
     frame = {"fCnt": uplink.number, "fPort": uplink.port}
-    kind = "" if now else "heartbeat"
-    measures = [Measure({**now, **frame}, _instant(now) or uplink.observed_at, kind, _units(now, codec))]
+    measures = []
     for values in earlier:
         at = _instant(values)
         if at is None:
             raise WrongShape("an entry of history has no timestamp")
         measures.append(Measure({**values, **frame}, at, "history", _units(values, codec)))
-    return measures
+    kind = "" if now else "heartbeat"
+    return [*measures, Measure({**now, **frame}, _instant(now) or uplink.observed_at, kind, _units(now, codec))]
 
 
 def _chirpstack(message: Mapping[str, object]) -> Uplink:
@@ -114,6 +114,8 @@ def _bytes(message: Mapping[str, object], name: str) -> bytes:
 
 def _values(uplink: Uplink, codec: str) -> list[dict[str, object]]:
     if uplink.decoded is not None:
+        if codec == "cayenne_lpp":
+            return [dict(_flat(dict(cayenne_lpp.named(uplink.decoded))))]
         history = uplink.decoded.get("history", [])
         entries = history if isinstance(history, list) else [history]
         rest = {name: value for name, value in uplink.decoded.items() if name != "history"}
