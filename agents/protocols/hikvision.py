@@ -25,12 +25,21 @@ _COUNTING = "peopleCounting"
 _AUTHENTICATION = 5
 """Major type of events about people at a door; others are alarms, faults and operations of the device itself."""
 
-_RESULTS: Final = {
-    **dict.fromkeys((1, 2, 38, 75), "granted"),
-    **dict.fromkeys((3, 6, 7, 8, 9, 39, 76), "denied"),
-}
-"""Minor type -> result: card, card and password, fingerprint, face; wrong password, no right, out of its time, expired,
-unknown card, fingerprint or face that does not match."""
+# Card, with password, several persons, their superior's password; fingerprint, with card, both, password; face with
+# fingerprint, password, card, two of these; employee number with fingerprint, both; face, with employee number;
+# employee number with password; face and identity card; QR code; password.
+_GRANTED: Final = (1, 2, 16, 34, 38, 40, 43, 46, 54, 57, 60, 63, 66, 69, 72, 75, 77, 101, 105, 156, 181)
+# Card: wrong password, too slow, too often, no right, not now, expired, unknown, anti-passback, interlock; what several
+# persons lack. Then each of the above that does not match, or takes too long.
+_DENIED: Final = (
+    *(3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 35, 36),
+    *(39, 41, 42, 44, 45, 47, 48, 49, 55, 56, 58, 59, 61, 62, 64, 65, 67, 68),
+    *(70, 71, 73, 74, 76, 78, 79, 80, 94, 102, 103, 104, 112, 113, 150),
+)
+_RESULTS: Final = {**dict.fromkeys(_GRANTED, "granted"), **dict.fromkeys(_DENIED, "denied")}
+"""Minor type of an authentication (the names are those of the vendor's device network SDK) -> its result."""
+_SINCE_RESET = "realTime"
+"""What counts are that go on until they are reset; others are of a period, and come beside those."""
 
 _UNITS = {"celsius": "CEL", "fahrenheit": "FAH", "kelvin": "KEL"}
 _PLAIN = ("doorNo", "cardReaderNo", "attendanceStatus", "currentVerifyMode", "mask")
@@ -38,7 +47,8 @@ _PLAIN = ("doorNo", "cardReaderNo", "attendanceStatus", "currentVerifyMode", "ma
 
 def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Measure]:
     """Return one measure: kind `access` with result, badge, temperature and mask as far as the device tells them,
-    `counting` with enter and exit; any other event is a `heartbeat` with nothing but its time.
+    `counting` with enter and exit (`period`: not since the reset); any other event is a `heartbeat` with nothing but
+    its time.
 
     Every kind has `serialNo` (the device's own number of the event) where there is one.
     """
@@ -49,7 +59,8 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
         return [_access(as_object(event[_ACCESS], f"field {_ACCESS}"), observed_at)]
     if _COUNTING in event:
         counting = as_object(event[_COUNTING], f"field {_COUNTING}")
-        return [Measure({name: integer(counting, name) for name in ("enter", "exit")}, observed_at, "counting")]
+        kind = "counting" if counting.get("statisticalMethods", _SINCE_RESET) == _SINCE_RESET else "period"
+        return [Measure({name: integer(counting, name) for name in ("enter", "exit")}, observed_at, kind)]
     text(event, "eventType")
     return [Measure({}, observed_at, "heartbeat")]
 

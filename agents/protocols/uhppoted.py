@@ -1,9 +1,10 @@
 """Events of UHPPOTE door controllers, as uhppoted-mqtt publishes them.
 
 Source: uhppoted/uhppoted-mqtt, topic `uhppoted/gateway/events`: an event, bare or wrapped in
-`{"message": {"event": {…}}, "hmac": …}`. Delivery is at least once and repeats after an outage; `event-id` counts per
-controller. `timestamp` is the controller's wall time with the zone's abbreviation, which in most of the world is a
-number or ambiguous. `hmac` is HMAC-SHA-256 of the text of `message` in hexadecimal, empty when the gateway has no key.
+`{"message": {"event": {…}}, "hmac": …}`, in which the event is wrapped once more by the versions that sign it.
+Delivery is at least once and repeats after an outage; `event-id` counts per controller. `timestamp` is the
+controller's wall time with the zone's abbreviation, which in most of the world is a number or ambiguous. `hmac` is
+HMAC-SHA-256 of the text of `message` in hexadecimal, empty when the gateway has no key.
 """
 
 import hmac
@@ -65,9 +66,9 @@ def authenticate(payload: bytes, key: bytes) -> None:
 
 
 def _event(body: dict[str, object]) -> dict[str, object]:
-    if "message" not in body:
-        return body
-    return as_object(field(as_object(body["message"], "field message"), "event"), "field event")
+    if "message" in body:
+        body = as_object(field(as_object(body["message"], "field message"), "event"), "field event")
+    return as_object(body["event"], "field event") if "event" in body else body
 
 
 def _instant(stamp: str) -> datetime:

@@ -24,6 +24,8 @@ _UNITS = {
     "power": "WTT",
     "current": "AMP",
     "energy": "KWH",
+    "pm25": "GQ",
+    "pm10": "GQ",
 }
 """Fields that have the same unit on every device. `voltage` has not: mV of a battery, V of the mains."""
 
@@ -32,6 +34,8 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     """Return one measure; what an object holds is `outer.inner`."""
     message = read_object(payload)
     seen = message.pop("last_seen", None)
+    if "illuminance_lux" in message:  # before version 2, `illuminance` is the sensor's raw number
+        message["illuminance"] = message.pop("illuminance_lux")
     values = dict(flat(message))
     if not values:
         raise Empty("the message holds no value")
