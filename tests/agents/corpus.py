@@ -63,6 +63,9 @@ PROFILES: dict[str, Profile] = load_profiles(BUNDLED)
 ROUTER = Router(PROFILES.values())
 
 
+REGISTRY = Registry(PROFILES, [load_device_files(DEVICE_FILES, PROFILES)], PSEUDONYMS)
+
+
 def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
     """A converter that has seen nothing yet."""
     registry = Registry(PROFILES, [load_device_files(DEVICE_FILES, PROFILES)], pseudonyms)
@@ -72,6 +75,14 @@ def new_converter(pseudonyms: Pseudonyms = PSEUDONYMS) -> Converter:
 def profile_at(address: str) -> Profile:
     """The profile that reads a topic, or a path of the HTTP port."""
     return (ROUTER.at_path(address) or ROUTER.route(address)).profile
+
+
+def profiles_of(case: Case) -> list[str]:
+    """The profile that reads a case; several where nobody knows the device."""
+    route = ROUTER.at_path(case.topic) or ROUTER.route(case.topic)
+    key = (route.parts.get("apikey", ""), route.parts.get("device", ""))
+    knowing = [profile.name for profile in route.profiles if REGISTRY.knows(profile.name, *key)]
+    return knowing or [profile.name for profile in route.profiles]
 
 
 def convert(converter: Converter, address: str, payload: bytes) -> Converted:

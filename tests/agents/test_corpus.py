@@ -1,10 +1,8 @@
-from collections import Counter
-
 import pytest
 
 from agents.errors import MeasureError
 from agents.protocols import PROTOCOLS
-from tests.agents.corpus import CASES, Case, convert, converted, new_converter
+from tests.agents.corpus import CASES, PROFILES, Case, convert, converted, new_converter, profiles_of
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.entities is not None], ids=str)
@@ -38,11 +36,17 @@ def test_everything_measured_says_when(case: Case) -> None:
         assert [name for name in entity if name not in unchanging and "observedAt" not in entity[name]] == []
 
 
-def test_each_protocol_has_five_valid_and_five_invalid_payloads() -> None:
-    counts = Counter((case.protocol, case.refusal is None) for case in CASES)
-    assert {(protocol, valid) for protocol in PROTOCOLS for valid in (True, False)} == {
-        key for key, count in counts.items() if count >= 5
-    }
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_each_profile_has_five_valid_payloads_and_five_that_are_refused_for_reasons_of_their_own(profile: str) -> None:
+    own = [case for case in CASES if profile in profiles_of(case)]
+    valid = [case for case in own if case.refusal is None]
+    reasons = {case.refusal for case in own if case.refusal is not None}
+    assert len(valid) >= 5
+    assert len(reasons) >= 5
+
+
+def test_each_protocol_has_a_profile() -> None:
+    assert {profile.protocol for profile in PROFILES.values()} == PROTOCOLS.keys()
 
 
 def test_garbage_between_two_good_messages_changes_neither() -> None:
