@@ -14,7 +14,11 @@ from rich.table import Table
 from agents.errors import ConfigurationError
 
 ANSWER_WITHIN_S = 30.0
-_SHOWN_CHARACTERS = 60
+_HEADINGS = ("device", "apikey", "messages", "every", "last heard", "errors")
+_RIGHT = frozenset({"messages", "every", "errors"})
+_GAP = 2
+_LEAST_PAYLOAD = 20
+"""Where there is no room for as many characters, payloads are left out."""
 
 
 def asked(url: str, path: str, parameters: Mapping[str, object], body: object = None) -> Any:
@@ -46,28 +50,61 @@ def _opened(url: str, path: str, parameters: Mapping[str, object], body: object)
 
 
 def show_devices(console: Console, devices: list[dict[str, Any]]) -> None:
-    """A table of who speaks, and commands to provision those who are unknown."""
-    table = Table(box=None)
-    for heading in ("device", "apikey", "messages", "every", "last heard", "last payload", "errors", "last error"):
-        table.add_column(heading, justify="right" if heading in ("messages", "every", "errors") else "left")
-    for one in devices:
-        error = one.get("lastError", {})
-        dropped = f" ({one['dropped']} dropped)" if one["dropped"] else ""
-        table.add_row(
-            escape(one["device"]),
-            escape(one["apikey"]),
-            str(one["messages"]),
-            f"{one['intervalSeconds']:g} s" if one["intervalSeconds"] else "",
-            one["lastHeard"],
-            escape(one["lastPayload"][:_SHOWN_CHARACTERS]),
-            f"{one['errors'] or ''}{dropped}",
-            escape(f"{error['reason']}: {error['detail']}" if error else ""),
-        )
-    console.print(table)
+    """A table of who speaks, the last errors, and commands to provision those who are unknown.
+
+    Ids and times are never cut; of payloads as much is shown as the terminal has room for, or none.
+    """
+    if not devices:
+        console.print("No such device has spoken to this agent since it started.")
+        return
+    newest = max(one["lastHeard"] for one in devices)
+    rows = [_numbers(one, newest) for one in devices]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    room = console.width - sum(widths) - _GAP * len(widths)
+    table = Table(box=None, pad_edge=False)
+    for heading, width in zip(_HEADINGS, widths, strict=True):
+        table.add_column(heading, justify="right" if heading in _RIGHT else "left", no_wrap=True, min_width=width)
+    if room >= _LEAST_PAYLOAD:
+        table.add_column("last payload", no_wrap=True)
+    for one, row in zip(devices, rows, strict=True):
+        payload = one["lastPayload"]
+        payloads = [payload if len(payload) <= room else payload[: room - 1] + "…"] * (room >= _LEAST_PAYLOAD)
+        table.add_row(*map(escape, (*row, *payloads)))
+    console.print(table, soft_wrap=True)
+    _show_errors(console, [one for one in devices if one.get("lastError")], newest)
     if commands := [one["provision"] for one in devices if "provision" in one]:
         console.print("\nNot provisioned yet; choose a service and a type:", style="bold")
         for command in commands:
             console.print(command, markup=False, highlight=False, soft_wrap=True)
+
+
+def _numbers(device: Mapping[str, Any], newest: str) -> tuple[str, ...]:
+    dropped = f" ({device['dropped']} dropped)" if device["dropped"] else ""
+    every = f"{device['intervalSeconds']:g} s" if device["intervalSeconds"] else ""
+    heard = _moment(device["lastHeard"], newest)
+    return (
+        device["device"],
+        device["apikey"],
+        str(device["messages"]),
+        every,
+        heard,
+        f"{device['errors'] or ''}{dropped}",
+    )
+
+
+def _show_errors(console: Console, devices: list[dict[str, Any]], newest: str) -> None:
+    if not devices:
+        return
+    console.print("\nLast errors:", style="bold")
+    for one in devices:
+        error = one["lastError"]
+        said = f"{one['device']} at {_moment(error['at'], newest)}: {error['reason']}: {error['detail']}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def _moment(at: str, newest: str) -> str:
+    """A time (ISO 8601, UTC) without its date when that is the date of the newest one."""
+    return at[11:19] if at[:10] == newest[:10] else f"{at[:10]} {at[11:19]}"
 
 
 def show_message(console: Console, told: Mapping[str, Any]) -> None:
@@ -83,11 +120,11 @@ def show_message(console: Console, told: Mapping[str, Any]) -> None:
 
 
 def show_rejected(console: Console, rejected: list[dict[str, Any]]) -> None:
-    """A table of rejected messages; those with an id can be replayed."""
-    table = Table(box=None)
-    for heading in ("id", "at", "topic", "reason", "detail", "payload"):
-        table.add_column(heading)
+    """Rejected messages, newest first, three lines each; those with an id can be replayed."""
+    if not rejected:
+        console.print("No such message was refused.")
     for one in rejected:
-        cells = (one["id"], one["at"], one["topic"], one["reason"], one["detail"], one["payload"])
-        table.add_row(*(escape(cell[: 2 * _SHOWN_CHARACTERS]) for cell in cells))
-    console.print(table)
+        told = f"{one['at']} [bold red]{escape(one['reason'])}[/bold red] {escape(one['topic'])}"
+        console.print(told + (f" [dim]id {one['id']}[/dim]" if one["id"] else ""), highlight=False, soft_wrap=True)
+        console.print("  " + one["detail"], markup=False, highlight=False, soft_wrap=True)
+        console.print("  " + one["payload"], markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
