@@ -258,9 +258,9 @@ class Intake:
 
     def _count(self, batch: Sequence[Message]) -> None:
         self._metrics.messages.inc(len(batch))
-        for verdict, count in self._converter.clocks.items():
-            self._metrics.clocks.labels(verdict).inc(count)
-        self._converter.clocks.clear()
+        self._metrics.take_over(self._metrics.clocks, self._converter.clocks)
+        self._metrics.take_over(self._metrics.copies, self._converter.duplicates)
+        self._metrics.take_over(self._metrics.ignored, self._converter.ignored)
         if self._reception.on_outcome is not None:
             for message in batch:
                 self._reception.on_outcome(message)

@@ -1,6 +1,11 @@
 """Counters of the agent, for Prometheus and for the log."""
 
+import collections
+from typing import TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Label = TypeVar("Label", bound=str)
 
 
 class Metrics:
@@ -12,6 +17,8 @@ class Metrics:
         self.entities = self._counter("entities", "Entity fragments the context broker has committed")
         self.rejected = self._counter("rejected", "Messages set aside, by reason", "reason")
         self.clocks = self._counter("measures", "Measures by what became of the device's time", "clock")
+        self.copies = self._counter("copies", "Measures stored already, by the key of their profile", "profile")
+        self.ignored = self._counter("ignored", "Messages and measures of no concern to their profile", "profile")
         self.retries = self._counter("retries", "Requests to the context broker that had to be repeated", "reason")
         self.connections = self._counter("mqtt_connections", "Connections made to the MQTT broker")
         self.duplicates = self._counter("duplicates", "Messages delivered again that are stored already")
@@ -33,6 +40,13 @@ class Metrics:
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
             registry=self.registry,
         )
+
+    @staticmethod
+    def take_over(counter: Counter, counts: collections.Counter[Label]) -> None:
+        """Add what somebody has counted by label, and empty it."""
+        for label, count in counts.items():
+            counter.labels(label).inc(count)
+        counts.clear()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"medina_agent_{name}", text, labels, registry=self.registry)

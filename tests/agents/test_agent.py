@@ -91,11 +91,18 @@ def timeless(entities: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any
     return said
 
 
+async def counts(agent: Agent, lines: Iterable[str]) -> bool:
+    """Whether the metrics of an agent have these lines."""
+    _, text = await ops(agent, "/metrics")
+    return set(lines) <= set(text.splitlines())
+
+
 async def test_corpus_arrives_as_entities_in_its_order(mqtt_url: str, receiver: Receiver) -> None:
     converter = new_converter(Pseudonyms(KEY.encode()))
     sent: list[Case] = []
     keys: set[str] = set()
     entities: list[dict[str, Any]] = []
+    ignored = converter.ignored
     told: Counter[str] = Counter()
     for case in CASES:
         if ROUTER.at_path(case.topic) is not None:
@@ -115,6 +122,11 @@ async def test_corpus_arrives_as_entities_in_its_order(mqtt_url: str, receiver: 
         await send(mqtt_url, *((case.topic, case.payload) for case in sent))
         await until(lambda: len(receiver.committed) >= len(entities))
         await until(lambda: Counter(rejection.reason for rejection in agent.rejections.latest()) == told)
+        again = next(case for case in sent if case.name == "uhppoted/valid/second-door")
+        await send(mqtt_url, (again.topic, again.payload))
+        counted = ['medina_agent_copies_total{profile="uhppoted"} 1.0']
+        counted += [f'medina_agent_ignored_total{{profile="{each}"}} {count}.0' for each, count in ignored.items()]
+        await until(lambda: counts(agent, counted))
     assert timeless(receiver.committed) == timeless(entities)
 
 
