@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import WrongShape
+from agents.errors import ConfigurationError, WrongShape
 from agents.pseudonyms import Pseudonyms
 
 NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
@@ -62,3 +62,39 @@ def test_different_inputs_have_different_pseudonyms(first: tuple[str, str], seco
 def test_what_is_no_badge_has_none(badge: object) -> None:
     with pytest.raises(WrongShape):
         Pseudonyms(KEY).of(badge, "access", NOON)
+
+
+SECRET = b"2026-04-02 the key of spring....\n2026-01-01 the key of winter....\n"
+
+
+def test_each_period_has_the_key_of_its_first_day() -> None:
+    make, winter, spring = (
+        Pseudonyms(SECRET),
+        Pseudonyms(b"the key of winter...."),
+        Pseudonyms(b"the key of spring...."),
+    )
+    eve = NOON - timedelta(days=1)
+    assert make.of(1, "access", eve) == winter.of(1, "access", eve)
+    assert make.of(1, "access", NOON) == spring.of(1, "access", NOON)
+    # 14 days that have begun with the old key end with it.
+    assert make.of(1, "tracing", NOON, 14) == winter.of(1, "tracing", NOON, 14)
+    assert make.of(1, "tracing", NOON + timedelta(days=14), 14) == spring.of(
+        1, "tracing", NOON + timedelta(days=14), 14
+    )
+    long_ago = NOON - timedelta(days=500)
+    assert make.of(1, "access", long_ago) == winter.of(1, "access", long_ago)
+    assert make.fingerprint(b"x") == spring.fingerprint(b"x")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"2026-13-01 a key of sixteen bytes", "<date> <key>"),
+        (b"a key of sixteen bytes", "<date>"),
+        (b"2026-05-01 short", "shorter"),
+    ],
+)
+def test_line_that_cannot_be_read_is_named_without_its_key(line: bytes, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"line 3: .*{said}") as caught:
+        Pseudonyms(SECRET + line)
+    assert "sixteen" not in str(caught.value)
