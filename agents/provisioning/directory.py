@@ -5,6 +5,7 @@ and speaks at once), `look_up` asks the store before a device is called unknown.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import NamedTuple
@@ -75,7 +76,7 @@ class Directory(Source):
         return None
 
     def _stands_alone(self, body: DeviceBody, key: Key) -> bool:
-        """Whether a device may speak the protocol without a group. One that does not say which has that of its group."""
+        """Whether a device may speak the protocol without a group; if it does not say which, it is its group's."""
         if body.autoprovisioned or (not body.protocol and self._groups.get(key.apikey)):
             return False
         return key.profile in profiles_of(body.protocol, "", self._profiles)
@@ -184,10 +185,12 @@ class Directory(Source):
         try:
             found = await self.store.look_up(asked)
         except StoreUnavailable:
-            return False
+            found = None
         if len(self._unknown) > MAX_UNKNOWN_COUNT:
             self._unknown.clear()
-        self._unknown.update(dict.fromkeys(asked, now + ASK_AGAIN_S))
+        self._unknown.update(dict.fromkeys(asked, monotonic() + ASK_AGAIN_S))
+        if found is None:
+            return True  # a group may accept them all the same
         if not self._is_known(found):
             self._enter(found)
             self.on_change("", "")
@@ -201,7 +204,12 @@ class Directory(Source):
         )
 
     def joined(self, spec: DeviceSpec) -> None:
-        """See Source: `enrol` enters it in the store."""
+        """See Source: `enrol` enters it in the store.
+
+        Not before the store was asked (`look_up`): another agent may have provisioned it a moment ago.
+        """
+        if self._unknown.get((spec.apikey, spec.id), 0) < monotonic():
+            raise UnknownDevice(f"device {spec.id} is unknown, and nobody was asked yet", spec.apikey, spec.id)
         if len(self) + len(self._joining) >= MAX_DEVICES_COUNT:
             raise UnknownDevice(
                 f"device {spec.id} is unknown, and there are too many to accept more", spec.apikey, spec.id
@@ -226,13 +234,23 @@ class Directory(Source):
         try:
             async with asyncio.timeout(ENROL_WITHIN_S):
                 entered = list(self._joining.items())
-                await self.store.devices.insert_new([record for _, record in entered])
+                new = await self.store.devices.insert_new([record for _, record in entered])
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("devices that joined are not entered yet", count=len(self._joining), why=str(error))
             return
-        for identity, record in entered:
-            self._put_device(record)
+        for identity, _ in entered:
             self._joining.pop(identity, None)
+        for record in new:
+            self._put_device(record)
+        if len(new) < len(entered):
+            await self._correct([identity for identity, _ in entered])
+
+    async def _correct(self, identities: Iterable[Identity]) -> None:
+        """Take devices as the store has them, as far as it answers: some are not as they have joined here."""
+        with contextlib.suppress(StoreUnavailable):
+            found = await self.store.look_up([(identity.apikey, identity.name) for identity in identities])
+            for record in found.devices:
+                self.apply(Change("devices", record.identity, record))
 
 
 def _by_resource(group: Group) -> tuple[bool, bool, str]:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from agents.commands.base import Commands
 from agents.commands.payloads import ultralight
-from agents.errors import ContractError, Empty, MeasureError, NotTaken
+from agents.errors import ContractError, Empty, MeasureError, NotTaken, UnknownDevice
 from agents.intake import Intake
 from agents.profile import Profile
 from agents.provisioning.directory import Directory
@@ -94,8 +94,13 @@ class South:
             raise Unavailable("The context broker has not committed the measure yet; it may come twice") from None
 
     async def _waiting_commands(self, asked: Asked) -> Sequence[tuple[str, object]]:
-        parts = asked.parts
-        device = self._registry.find(asked.profile, parts["apikey"], parts["device"], asked.resource)
+        key = (asked.profile, asked.parts["apikey"], asked.parts["device"], asked.resource)
+        try:
+            device = self._registry.find(*key)
+        except UnknownDevice as error:
+            if self._directory is None or not await self._directory.look_up([error.key]):
+                raise
+            device = self._registry.find(*key)
         return await self._commands.poll(device, distinct=not asked.is_ultralight)
 
 

@@ -49,8 +49,8 @@ class Shelf(ABC):
         """Enter a record; False when there already is one of the same key."""
 
     @abstractmethod
-    async def insert_new(self, records: Sequence[Record]) -> None:
-        """Enter those of the records that are not there."""
+    async def insert_new(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Enter those of the records whose key is not there, and return them."""
 
     @abstractmethod
     async def replace(self, former: Record, record: Record) -> bool:

@@ -13,6 +13,7 @@ from agents.errors import ConfigurationError, StoreUnavailable
 from agents.tasks import close
 
 SHOWN_CHARACTERS = 200
+_RELEASED_TWICE = "Lock is not acquired"
 _DURABLE = WriteConcern(w="majority", j=True)
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -48,3 +49,8 @@ def translated() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise StoreUnavailable(f"MongoDB does not answer: {str(error)[:SHOWN_CHARACTERS]}") from error
+    except RuntimeError as error:
+        # Before Python 3.12, a wait that is woken just when its time is over releases PyMongo's lock twice.
+        if str(error) != _RELEASED_TWICE:
+            raise
+        raise StoreUnavailable("MongoDB does not answer in time") from error

@@ -14,11 +14,12 @@ import orjson
 import structlog
 from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from agents.errors import StoreUnavailable
 from agents.retry import delay_s
 from agents.storage.base import Change, Identity, ProvisioningStore, Record, Shelf, ShelfName, Snapshot
-from agents.storage.mongo_connection import SHOWN_CHARACTERS, MongoConnection, translated
+from agents.storage.mongo_connection import MongoConnection, translated
 from agents.storage.mongo_notes import Notes
 
 log = structlog.get_logger(__name__)
@@ -69,7 +70,7 @@ class MongoShelf(Shelf):
                 return False
         return True
 
-    async def insert_new(self, records: Sequence[Record]) -> None:
+    async def insert_new(self, records: Sequence[Record]) -> Sequence[Record]:
         """See Shelf."""
         documents = [self._document(record) for record in records]
         with translated():
@@ -77,8 +78,12 @@ class MongoShelf(Shelf):
                 async with self._notes.left(self._name, [document["_id"] for document in documents]):
                     await self.collection.insert_many(documents, ordered=False)
             except BulkWriteError as error:
-                if any(problem["code"] != _DUPLICATE_KEY for problem in error.details["writeErrors"]):
+                problems = error.details["writeErrors"]
+                if any(problem["code"] != _DUPLICATE_KEY for problem in problems):
                     raise
+                known = {problem["index"] for problem in problems}
+                return [record for place, record in enumerate(records) if place not in known]
+        return records
 
     async def replace(self, former: Record, record: Record) -> bool:
         """See Shelf. A record under another key is entered before the former one goes."""
@@ -164,15 +169,16 @@ class MongoProvisioning(ProvisioningStore):
         attempt = 0
         while True:
             try:
-                await self._prepare()
-                load(Snapshot(await self.groups.everything(), await self.devices.everything()))
-                self.trouble, attempt = None, 0
-                await self._follow_notes(change)
-            except PyMongoError as error:
+                with translated():
+                    await self._prepare()
+                    load(Snapshot(await self.groups.everything(), await self.devices.everything()))
+                    self.trouble, attempt = None, 0
+                    await self._follow_notes(change)
+            except StoreUnavailable as error:
                 attempt += 1
                 if self.trouble is None or attempt == 1:
-                    log.warning("the registry of devices is not followed", why=str(error)[:SHOWN_CHARACTERS])
-                self.trouble = f"MongoDB does not answer: {type(error).__name__}"
+                    log.warning("the registry of devices is not followed", why=str(error))
+                self.trouble = f"MongoDB does not answer: {type(error.__cause__).__name__}"
             await asyncio.sleep(delay_s(attempt, 0.5))
 
     async def _prepare(self) -> None:

@@ -282,6 +282,26 @@ async def test_waiting_device_is_entered_with_its_group(site: Site) -> None:
     await until(count)
 
 
+async def test_device_named_elsewhere_does_not_join(site: Site, mongo: str) -> None:
+    """It was provisioned with another agent a moment ago: its group must not take it for a new one."""
+    assert (await site.provision("POST", "/iot/groups", {"groups": [group("moment")]}))[0] == 201
+    names = [f"m{number}" for number in range(6)]
+    async with running_site(mongo, site.mqtt_url, site.api, mqtt_client_id="contract-moment") as other:
+        for name in names:
+            device = {"device_id": name, "apikey": "moment", "entity_name": f"urn:ngsi-ld:Named:{name}"}
+            assert (await other.provision("POST", "/iot/devices", {"devices": [device]}))[0] == 201
+            url = f"{site.south}/iot/json?i={name}&k=moment"
+            if name == "m0":
+                await site.publish(f"/json/moment/{name}/attrs", '{"a": 1}')
+            elif name == "m1":
+                assert (await site.request("GET", url + "&getCmd=1"))[:2] == (200, {})
+                assert (await site.request("POST", url, {"a": 1}))[0] == 200
+            else:
+                assert (await site.request("POST", url, {"a": 1}))[0] == 200
+            await site.arrived(f"urn:ngsi-ld:Named:{name}", a=1)
+    assert [await site.entity(f"urn:ngsi-ld:Room:{name}") for name in names] == [None] * len(names)
+
+
 MEMBERS = ["device_id", "apikey", "resource", "entity_type", "attributes", "static_attributes", "commands", "lazy"]
 MEMBERS += [
     "explicitAttrs",
