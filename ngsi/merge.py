@@ -45,7 +45,8 @@ def partial_update(
         raise BadRequestData(f"Attribute {show(name)}: a datasetId cannot be deleted; delete the instance")
     instance = _instance(known, key, body.get("datasetId", NO_DATASET))
     if instance is None:
-        raise ResourceNotFound(f"Entity {entity_id} has no attribute {show(name)} with that datasetId")
+        which = " with that datasetId" if key in known.attributes else ""
+        raise ResourceNotFound(f"Entity {entity_id} has no attribute {show(name)}{which}; append it instead")
     _require_same_kind(name, instance, body)
     member = VALUE_MEMBER[instance["type"]]
     if is_null(body.get(member)):

@@ -141,7 +141,8 @@ def replace_attribute(
     """Replace Attribute (clause 5.6.19): the instance of that datasetId anew; it must exist."""
     known = existing(entity, entity_id)
     if not _any_present(known.attributes.get(key, []), [instance]):
-        raise ResourceNotFound(f"Entity {entity_id} has no attribute {name} with that datasetId; append it instead")
+        which = " with that datasetId" if key in known.attributes else ""
+        raise ResourceNotFound(f"Entity {entity_id} has no attribute {name}{which}; append it instead")
     return _written(known, Fragment(None, None, {key: [instance]}), now, overwrite=True, scopes=None)
 
 

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 import orjson
 
-from broker.api.exchange import GEO_JSON, LD_JSON, Answer, Request
+from broker.api.exchange import Answer, Request
 from broker.api.long_array import LongArray, geometry_term
+from broker.api.media import GEO_JSON, LD_JSON
 from broker.contexts import id_of, own_part
 from ngsi import geojson
 from ngsi.conformance import Version, preferred_version

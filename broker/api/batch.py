@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from broker.api.answers import NO_CONTENT, batch_result
-from broker.api.exchange import LD_JSON, Answer, Request, media_type
+from broker.api.exchange import Answer, Request
 from broker.api.link_header import context_link
+from broker.api.media import LD_JSON, media_type
 from broker.api.parameters import options
 from broker.api.routing import Handler, Operation, Resource
 from broker.errors import HttpRefusal

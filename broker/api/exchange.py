@@ -1,34 +1,24 @@
 """One request and its answer, as the operations of the API see them (clauses 6.3.4 to 6.3.6)."""
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
-import orjson
 from starlette.types import Receive, Send
 
+from broker.api.json_body import parse_json, require_moderate
 from broker.api.link_header import context_link
+from broker.api.media import JSON, LD_JSON, media_type
 from broker.contexts import STORE_PATH
-from broker.errors import HttpRefusal
 from broker.services import Services
 from broker.tenants import Tenant
 from ngsi.context import CORE, Context
 from ngsi.errors import BadRequestData, InvalidRequest
 from ngsi.names import show
 
-JSON = "application/json"
-LD_JSON = "application/ld+json"
-GEO_JSON = "application/geo+json"
-EVENT_STREAM = "text/event-stream"
-
-_DEPTH_MAX = 60
 _NOT_YET = object()
-_INTEGER_MAX = 2**63 - 1
-_BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
 _FORM_ENCODED = re.compile(r"(?=.*%)[A-Za-z0-9*._~%+-]+")
 
 
@@ -117,8 +107,8 @@ class Request:
         return self._context
 
     async def parse_aside(self) -> None:
-        """Parses a large body in a thread; what `json` would raise is raised here."""
-        self._parsed = await asyncio.to_thread(parse_json, self.content)
+        """Parses a large body in a thread; what `json` would raise is raised here, and what is too large to work on."""
+        self._parsed = await asyncio.to_thread(_parse_large, self.content)
 
     def json(self) -> Any:
         """The JSON value of the body, see `parse_json`."""
@@ -192,101 +182,10 @@ class Request:
         return items
 
 
-def parse_json(content: bytes) -> Any:
-    """The JSON value of a body. InvalidRequest if it is none, BadRequestData if it cannot be stored exactly."""
-    try:
-        value = orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        what = "The body is empty" if not content.strip() else f"The body is not JSON: {exc}"
-        raise InvalidRequest(f"{what}; send a JSON document in UTF-8") from exc
-    if _require_storable(value):
-        json.loads(content, parse_int=_whole)
-    return value
-
-
-def _require_storable(value: Any) -> bool:
-    """Refuses what MongoDB would not give back as it was: deep nesting, integers over 64 bits, keys with U+0000.
-
-    True if there are floats so large that the parser may have made them of integers.
-    """
-    has_large = False
-    level = [value]
-    depth = 0
-    while level:
-        depth += 1
-        if depth > _DEPTH_MAX:
-            raise BadRequestData(f"The body is nested more than {_DEPTH_MAX} levels deep")
-        inner: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                inner += item.values()
-                if "\x00" in "".join(item):
-                    raise BadRequestData("A member name of the body contains the character U+0000")
-            elif type(item) is list:
-                inner += item
-            elif type(item) is int and not -_INTEGER_MAX <= item <= _INTEGER_MAX:
-                raise _too_long(item)
-            elif type(item) is float and not -_INTEGER_MAX < item < _INTEGER_MAX:
-                has_large = True
-        level = inner
-    return has_large
-
-
-def _whole(digits: str) -> float:
-    if len(digits) > len(str(_INTEGER_MAX)) + 1 or not -_INTEGER_MAX <= int(digits) <= _INTEGER_MAX:
-        raise _too_long(digits)
-    return 0.0
-
-
-def _too_long(number: object) -> BadRequestData:
-    return BadRequestData(f"The number {show(number)} does not fit 64 bits; send it as a string")
-
-
-@lru_cache(maxsize=1024)
-def media_type(content_type: bytes | None) -> str:
-    """The media type of a Content-Type header without its parameters; absent means application/json (415 if alien)."""
-    if content_type is None:
-        return JSON
-    media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-    if media not in _BODY_TYPES:
-        # The answer has no body (clause 6.3.2), so the header says what would be understood (RFC 9110, 15.5.16).
-        known = ", ".join(sorted(_BODY_TYPES))
-        detail = f"Content-Type {media} is none of {known}"
-        raise HttpRefusal(415, "Unsupported Media Type", detail, ((b"accept", known.encode()),))
-    return media
-
-
-@lru_cache(maxsize=1024)
-def accepted(accept: bytes | None, *, offers_geojson: bool = False, offers_events: bool = False) -> str:
-    """The representation that the Accept header prefers, the first of equal ones (clause 6.3.4); 406 if it has none."""
-    offers: tuple[str, ...] = (JSON, LD_JSON, GEO_JSON) if offers_geojson else (JSON, LD_JSON)
-    if offers_events:
-        offers = (EVENT_STREAM,)
-    if accept is None:
-        return offers[0]
-    quality = dict.fromkeys(offers, (-1, 0.0))
-    for item in accept.decode("latin-1").lower().split(","):
-        wanted, *parameters = [part.strip() for part in item.split(";")]
-        weight = _weight(parameters)
-        for offered in quality:
-            wider = ("*/*", offered.partition("/")[0] + "/*", offered)
-            specificity = wider.index(wanted) if wanted in wider else -1
-            if specificity > quality[offered][0]:
-                quality[offered] = (specificity, weight)
-    best = max(quality, key=lambda offered: quality[offered][1])
-    if quality[best][1] <= 0:
-        raise HttpRefusal(406, "Not Acceptable", f"Accept {show(accept)} allows none of {', '.join(offers)}")
-    return best
-
-
-def _weight(parameters: list[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return float(parameter[2:])
-            except ValueError:
-                return 1.0
-    return 1.0
+def _parse_large(content: bytes) -> Any:
+    body = parse_json(content)
+    require_moderate(body)
+    return body
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from broker.api.exchange import GEO_JSON, LD_JSON, Request
+from broker.api.exchange import Request
+from broker.api.media import GEO_JSON, LD_JSON
 from ngsi import geojson
 
 _CHUNK_BYTES = 262_144

@@ -1,7 +1,8 @@
 """How the entities of an answer are shown, read from a request (clause 6.3.7 and those of the single parameters)."""
 
 from broker.api.answers import preferred
-from broker.api.exchange import GEO_JSON, Request
+from broker.api.exchange import Request
+from broker.api.media import GEO_JSON
 from broker.api.parameters import representation
 from ngsi import language
 from ngsi.errors import BadRequestData

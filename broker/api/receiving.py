@@ -5,7 +5,7 @@ import zlib
 
 from starlette.types import Receive
 
-from broker.api.exchange import media_type
+from broker.api.media import media_type
 from broker.errors import HttpRefusal
 from broker.settings import Settings
 from ngsi.errors import BadRequestData, InvalidRequest
@@ -30,15 +30,15 @@ async def read_content(headers: dict[bytes, bytes], receive: Receive, settings: 
     if int(length) > settings.body_bytes:
         raise _too_large(settings.body_bytes)
     media_type(headers.get(b"content-type"))
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in (b"identity", b"gzip"):
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
+    if encoding not in ("identity", "gzip"):
         detail = f"Content-Encoding {show(encoding)} is none of gzip, identity"
         raise HttpRefusal(415, "Unsupported Media Type", detail, ((b"accept-encoding", b"gzip, identity"),))
     message = await receive()
     content: bytes = message.get("body", b"")
     if message.get("more_body") or message["type"] == "http.disconnect":
         content = await _rest(content, receive, settings.transfer_timeout_s)
-    if encoding == b"gzip":
+    if encoding == "gzip":
         content = await _inflated(content, settings.body_bytes)
     if len(content) > _MANY_BYTES:
         _require_parsable(content)

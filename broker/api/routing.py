@@ -18,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 from broker import metrics
 from broker.api.context_rounds import answer_with_contexts
 from broker.api.cors import Cors
-from broker.api.exchange import Answer, Request, accepted, parse_query
+from broker.api.exchange import Answer, Request, parse_query
+from broker.api.media import accepted
 from broker.api.receiving import read_content
 from broker.api.sending import held, send_answer
 from broker.errors import BrokerError, ContextNotAtHand, HttpRefusal

@@ -262,6 +262,43 @@ async def test_a_body_of_10_mb_is_kept_or_refused_and_stops_nobody(api: Api, val
         assert (await api("DELETE", f"entities/{entity_id}"))[0] == 204
 
 
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def parts(shape: str, count: int) -> dict[str, Any]:
+    """An entity of many parts of one sort."""
+    part = {"type": "Property", "value": 1}
+    attributes: dict[str, dict[str, Any]] = {
+        "attributes": {f"a{number}": 1 for number in range(count)},
+        "members": {"a": {**part, **{f"b{number}": part for number in range(count)}}},
+        "deep members": {f"a{n}": {**part, **{f"b{m}": part for m in range(100)}} for n in range(count // 100)},
+        "instances": {"a": [{**part, "datasetId": f"urn:x:{number}"} for number in range(count)]},
+        "types": {"type": ["A", *(f"T{number}" for number in range(count))]},
+        "scopes": {"scope": [f"/s{number}" for number in range(count)]},
+        "value": {"a": {"type": "Property", "value": [{"type": "Property", "value": n} for n in range(count)]}},
+        "plain value": {"a": list(range(count)), "b": {f"k{number}": number for number in range(count)}},
+    }
+    return {"id": unique_id("Parts"), "type": "A", **attributes[shape]}
+
+
+@pytest.mark.parametrize("shape", ["attributes", "members", "deep members", "instances", "types", "scopes"])
+async def test_an_entity_of_too_many_parts_is_refused_at_once(api: Api, shape: str) -> None:
+    status, _, problem = await api("POST", "entities", encoded(parts(shape, 21_000)), Content_Type="application/json")
+    assert (status, problem["type"].rpartition("/")[2]) == (400, "BadRequestData")
+    assert "over 20000" in problem["detail"]
+    batch = encoded([room(), parts(shape, 21_000)])
+    assert (await api("POST", "entityOperations/create", batch, Content_Type="application/json"))[0] == 400
+
+
+@pytest.mark.parametrize("shape", ["value", "plain value"])
+async def test_what_a_value_is_made_of_does_not_count(api: Api, shape: str) -> None:
+    entity = parts(shape, 21_000)
+    assert (await api("POST", "entities", encoded(entity), Content_Type="application/json"))[0] == 201
+    shown = (await api("GET", f"entities/{entity['id']}?format=simplified"))[2]
+    assert shown["a"] == (entity["a"]["value"] if "value" in entity["a"] else entity["a"])
+
+
 async def test_a_batch_of_many_small_things(api: Api) -> None:
     content = b"[" + b",".join([b"{}"] * 10_000) + b"]"
     status, _, result = await api("POST", "entityOperations/create", content, Content_Type="application/json")
