@@ -96,11 +96,14 @@ def prepare(
     folder: Annotated[Path, typer.Argument(help="Where the files go; made when absent.")],
     mosquitto_uid: Annotated[int, typer.Option(help="User id of the MQTT broker's container.")] = 1883,
     medina_uid: Annotated[int, typer.Option(help="User id of Medina's containers.")] = 10001,
+    device_topics: Annotated[
+        str, typer.Option(envvar="MEDINA_DEVICE_TOPICS", help="Further topics devices may publish on: heat/#,gates/#")
+    ] = "",
 ) -> None:
     """Write what a deployment needs once: MQTT users with passwords and rights, and the pseudonym key."""
     from broker.supervisor.deployment import prepare_secrets
 
-    for line in prepare_secrets(folder, mosquitto_uid, medina_uid):
+    for line in prepare_secrets(folder, mosquitto_uid, medina_uid, device_topics=device_topics):
         typer.echo(line)
 
 

@@ -25,7 +25,7 @@ SALT_BYTES: Final = 12
 ITERATIONS: Final = 101  # mosquitto's own; no dictionary holds 24 random bytes
 
 CONFIGURATION: Final = """\
-# Written by `medina prepare` at each start; put changes of your own into docker-compose.yml's mosquitto service.
+# Written by `medina prepare` at each start; topics of further devices belong into MEDINA_DEVICE_TOPICS.
 listener 1883
 allow_anonymous false
 password_file /mosquitto/config/users
@@ -69,22 +69,27 @@ topic write +/status/+
 topic write +/online
 topic read /+/+/cmd
 topic read /+/+/configuration/values
-
+{further}
 # The health check of the container.
 user health
 topic write health
 """
 
 
-def prepare_secrets(folder: Path, mosquitto_uid: int, medina_uid: int, mqtt_host: str = "mosquitto") -> list[str]:
+def prepare_secrets(
+    folder: Path, mosquitto_uid: int, medina_uid: int, mqtt_host: str = "mosquitto", device_topics: str = ""
+) -> list[str]:
     """Write the files that are missing and give them to the users who read them; gives a line for each file made.
 
-    Raises DataFolderUnusable when the folder cannot be written.
+    `device_topics` are further topics that devices may publish on, separated by commas. Raises DataFolderUnusable when
+    the folder cannot be written.
     """
+    topics = [topic.strip() for topic in device_topics.split(",") if topic.strip()]
+    rights = RIGHTS.format(further="".join(f"topic write {topic}\n" for topic in topics))
     try:
         made = _mqtt_logins(folder, mqtt_host) + _pseudonym_key(folder)
         write_secret(folder / "mosquitto" / "mosquitto.conf", CONFIGURATION + MOSQUITTO_LIMITS)
-        write_secret(folder / "mosquitto" / "rights", RIGHTS)
+        write_secret(folder / "mosquitto" / "rights", rights)
         for name, owner in (("mosquitto", mosquitto_uid), ("mosquitto-data", mosquitto_uid)):
             _give(folder / name, owner)
         for name in (AGENT, DEVICES):

@@ -1,16 +1,21 @@
 """What docker-compose's `setup` writes: logins that fit together, made once, readable by their owner only."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.embedded import find_mosquitto, running_mosquitto
 from broker.supervisor.deployment import prepare_secrets
 from broker.supervisor.errors import DataFolderUnusable, ServerRefusedLogin
 from broker.supervisor.probes import check_mqtt
 from tests.conftest import unused_port
+from tests.waiting import until_sync
 
 ME = os.geteuid()
 
@@ -44,17 +49,59 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         prepare_secrets(tmp_path / "file", ME, ME)
 
 
+@contextmanager
+def deployed(folder: Path, **options: str) -> Iterator[int]:
+    """mosquitto with the files that were prepared; gives its port."""
+    prepare_secrets(folder, ME, ME, **options)
+    port = unused_port()
+    mine = (folder / "mosquitto" / "mosquitto.conf").read_text()
+    mine = mine.replace("listener 1883", f"listener {port} 127.0.0.1")
+    mine = mine.replace("/mosquitto/config", str(folder / "mosquitto"))
+    mine = mine.replace("/mosquitto/data", str(folder / "mosquitto-data"))
+    with running_mosquitto(folder, mine, port):
+        yield port
+
+
+def connected(folder: Path, account: str, port: int) -> Client:
+    """A client that has logged in."""
+    login = urlsplit((folder / account / "mqtt-url").read_text().strip())
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set(login.username, login.password)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    return client
+
+
 @pytest.mark.skipif(not find_mosquitto(), reason="the files are mosquitto's")
 def test_mosquitto_lets_in_who_has_the_password_and_nobody_else(tmp_path: Path) -> None:
-    prepare_secrets(tmp_path, ME, ME)
-    port = unused_port()
-    mine = (tmp_path / "mosquitto" / "mosquitto.conf").read_text()
-    mine = mine.replace("listener 1883", f"listener {port} 127.0.0.1")
-    mine = mine.replace("/mosquitto/config", str(tmp_path / "mosquitto"))
-    mine = mine.replace("/mosquitto/data", str(tmp_path / "mosquitto-data"))
-    url = (tmp_path / "agent" / "mqtt-url").read_text().strip().replace("mosquitto:1883", f"127.0.0.1:{port}")
-    with running_mosquitto(tmp_path, mine, port):
+    with deployed(tmp_path) as port:
+        url = (tmp_path / "agent" / "mqtt-url").read_text().strip().replace("mosquitto:1883", f"127.0.0.1:{port}")
         check_mqtt(url, within_s=5)
         for wrong in (f"mqtt://127.0.0.1:{port}", f"mqtt://agent:wrong@127.0.0.1:{port}"):
             with pytest.raises(ServerRefusedLogin):
                 check_mqtt(wrong, within_s=5)
+
+
+@pytest.mark.skipif(not find_mosquitto(), reason="the files are mosquitto's")
+def test_devices_publish_where_they_may_and_nowhere_else(tmp_path: Path) -> None:
+    heard: list[str] = []
+    subscribed: list[object] = []
+    with deployed(tmp_path, device_topics="heat/#, north/+/state") as port:
+        agent, device = connected(tmp_path, "agent", port), connected(tmp_path, "devices", port)
+        agent.on_message = lambda _client, _data, message: heard.append(message.topic)
+        agent.on_subscribe = lambda *granted: subscribed.append(granted)
+        agent.subscribe("#", qos=1)
+        until_sync(lambda: bool(subscribed), within_s=5)
+        for topic in (
+            "heat/4711/telegram",
+            "south/1/state",
+            "/roses/pump/cmd",
+            "north/1/state",
+            "/json/roses/pump/attrs",
+        ):
+            device.publish(topic, "x", qos=1)
+        until_sync(lambda: heard[-1:] == ["/json/roses/pump/attrs"], within_s=5)
+        for client in (agent, device):
+            client.disconnect()
+            client.loop_stop()
+    assert heard == ["heat/4711/telegram", "north/1/state", "/json/roses/pump/attrs"]
