@@ -70,10 +70,12 @@ class Reception:
                 self.pass_over(message)
                 return message
         speaker.heard(topic, payload, now)
-        if self._allowance.is_limited and not is_again and not self._allowance.take(speaker, now):
-            self._refuse_flood(message)
-        else:
-            self._convert(message)
+        if self._allowance.is_limited and not is_again:
+            self._allowance.heard(now, self._speakers.floor_ms)
+            if not self._allowance.take(speaker, now):
+                self._refuse_flood(message)
+                return message
+        self._convert(message)
         return message
 
     async def from_http(

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     """Into how many sessions the devices are divided: at least as many as there are agents; the same in all of them."""
     device_rate: float = Field(default=100.0, ge=0)
     """Messages a device may send each second, on the average; 0: any number. What is more is dropped, and counted."""
-    device_burst_count: int = Field(default=6000, ge=1)
+    device_burst_count: int = Field(default=3000, ge=1)
     """Messages a device may send at once, as after an outage."""
     mongodb_uri: str = Field(default="mongodb://127.0.0.1:27017", validation_alias="MONGODB_URI")
     """Where provisioned groups and devices are kept; empty: nowhere, the device files are all there is."""

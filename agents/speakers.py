@@ -14,22 +14,45 @@ from agents.slots import device_key, slot_of
 MAX_COUNT = 100_000
 """Devices and topics remembered; when there are more, all are forgotten."""
 _SMOOTHING = 0.2
+MIN_GAP_MS = 1000
+"""Nothing from any device for longer: perhaps nobody spoke, perhaps nothing came through."""
+MIN_EXCUSED_MS = 60_000
+MAX_EXCUSED_MS = 3_600_000
+"""How long it may take to catch up."""
 
 
 class Allowance:
-    """How much one device may say: `rate` messages a second on the average, `burst` at once. No rate: anything."""
+    """How much one device may say: `rate` messages a second on the average, `burst` at once. No rate: anything.
 
-    __slots__ = ("_burst", "_per_ms", "is_limited", "rate")
+    What gathered while nothing came through (the context broker or MongoDB away, no agent, no MQTT broker) comes at
+    once, and is no flood: for a while devices may say what they could have said in that time.
+    """
+
+    __slots__ = ("_burst", "_excused", "_excused_until_ms", "_heard_ms", "_per_ms", "is_limited", "rate")
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate = rate
         self._per_ms = rate / 1000
         self._burst = max(burst, 1.0)
+        self._excused = 0.0
+        self._excused_until_ms = self._heard_ms = 0
         self.is_limited = rate > 0
+
+    def heard(self, now_ms: int, before_ms: int) -> None:
+        """Something came through; `before_ms`: when the last thing did in other agents, 0 when that is not known."""
+        last_ms, self._heard_ms = self._heard_ms or before_ms or now_ms, now_ms
+        gap_ms = now_ms - last_ms
+        if now_ms > self._excused_until_ms:
+            self._excused = 0.0
+        if gap_ms > MIN_GAP_MS:
+            self._excused = max(self._excused, gap_ms * self._per_ms)
+            excused_for_ms = min(max(gap_ms, MIN_EXCUSED_MS), MAX_EXCUSED_MS)
+            self._excused_until_ms = max(self._excused_until_ms, now_ms + excused_for_ms)
 
     def take(self, speaker: "Speaker", now_ms: int) -> bool:
         """Whether the message of now is within it; then it counts (a token bucket)."""
-        tokens = min(self._burst, speaker.tokens + (now_ms - speaker.filled_ms) * self._per_ms)
+        limit = self._burst + self._excused
+        tokens = min(limit, speaker.tokens + (now_ms - speaker.filled_ms) * self._per_ms)
         speaker.filled_ms = now_ms
         if tokens < 1:
             speaker.tokens = tokens

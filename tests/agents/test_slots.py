@@ -53,6 +53,32 @@ def test_an_allowance_is_a_burst_and_then_a_rate() -> None:
     assert [allowance.take(speaker, 60_000) for _ in range(6)] == [True] * 5 + [False]
 
 
+def allowed(allowance: Allowance, speaker: Speaker, count: int, now_ms: int, before_ms: int = 0) -> int:
+    """How many of `count` messages that come through at a time are within the allowance."""
+    taken = 0
+    for _ in range(count):
+        allowance.heard(now_ms, before_ms)
+        taken += allowance.take(speaker, now_ms)
+    return taken
+
+
+def test_what_gathered_while_nothing_came_through_is_no_flood() -> None:
+    allowance, speaker = Allowance(10, 5), Speaker("k", "t", {}, 0, 0)
+    assert allowed(allowance, speaker, 100, 1_000) == 5
+    assert allowed(allowance, speaker, 2_000, 101_000) == 1_000, "a hundred seconds"
+    assert allowed(allowance, speaker, 100, 101_500) == 5
+    assert allowed(allowance, Speaker("l", "u", {}, 0, 0), 2_000, 102_000) == 1_005, "the same and a burst"
+    for now_ms in range(102_500, 260_000, 500):
+        allowed(allowance, speaker, 1, now_ms)
+    assert allowed(allowance, Speaker("m", "v", {}, 0, 0), 2_000, 260_000) == 5
+
+
+def test_an_agent_that_starts_excuses_what_gathered_since_the_last_message_of_those_before() -> None:
+    speaker = Speaker("k", "t", {}, 0, 0)
+    assert allowed(Allowance(10, 5), speaker, 2_000, 101_000, before_ms=1_000) == 1_005
+    assert allowed(Allowance(10, 5), Speaker("k", "t", {}, 0, 0), 2_000, 101_000) == 5
+
+
 def test_stamps_of_a_device_always_grow() -> None:
     speaker = Speaker("k", "t", {}, 0, 100)
     assert [speaker.stamp(now) for now in (90, 90, 200, 199, 200)] == [101, 102, 200, 201, 202]
