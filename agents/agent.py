@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import structlog
@@ -17,6 +17,7 @@ from agents.commands.assembly import make_commands
 from agents.commands.base import Commands, NoCommands
 from agents.commands.service import RunningCommands
 from agents.conversion import Converter
+from agents.device import Device
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
 from agents.errors import ConfigurationError, MeasureError, NotTaken, StoreUnavailable
 from agents.intake import Intake
@@ -39,7 +40,7 @@ from agents.routing import Router
 from agents.sessions import Sessions
 from agents.settings import Settings
 from agents.silence import Silence
-from agents.slots import client_id_of
+from agents.slots import client_id_of, slot_of
 from agents.south.server import South
 from agents.speakers import Allowance, Speakers
 from agents.storage.mongo_connection import MongoConnection
@@ -98,7 +99,7 @@ class Agent:
             self._intake, self._registry, self._commands, profiles, self._directory, settings.south_timeout_s, router
         )
         self._insight = Insight(self.speakers, router, pseudonyms)
-        self._silence = self._make_silence(settings)
+        self._silence = self._make_silence(settings, devices)
         self._stopping = asyncio.Event()
         self._membership = _membership(connection, settings, self._sessions, self.port)
         self._sessions.bind(
@@ -145,11 +146,20 @@ class Agent:
             written=self._written,
         )
 
-    def _make_silence(self, settings: Settings) -> Silence:
+    def _make_silence(self, settings: Settings, devices: DeviceFiles) -> Silence:
+        should_speak = [spec for spec in devices.specs() if spec.device_type and spec.expected_interval_s is not None]
+
+        def expected() -> Iterator[Device]:
+            """Those of the slots that this agent holds: one agent watches a device that nobody hears."""
+            for spec in should_speak:
+                if slot_of(f"{spec.apikey}/{spec.id}", settings.agent_slots) in self._sessions.slots:
+                    yield self._registry.find(spec.profile, spec.apikey, spec.id)
+
         return Silence(
             self._registry.devices,
+            expected,
             self._intake.write,
-            lambda device: self._northbound.last_seen(device.target, device.about_id),
+            lambda device: self._northbound.known_of(device.target, device.about_id),
             settings.silent_after_intervals,
         )
 
@@ -359,7 +369,7 @@ def _pseudonyms(settings: Settings, profiles: Mapping[str, Profile], devices: De
                 f"Devices with the profiles {', '.join(bearing)} tell about persons: set MEDINA_PSEUDONYM_KEY or "
                 "MEDINA_PSEUDONYM_KEY_FILE to a secret of at least 16 bytes"
             )
-    return Pseudonyms(key or _unshared_key(), settings.tenant)
+    return Pseudonyms(key or _unshared_key(), settings.tenant, are_lasting=bool(key))
 
 
 def _unshared_key() -> bytes:

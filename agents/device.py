@@ -45,6 +45,10 @@ class Device:
     """When this process last heard it, in milliseconds since 1970; only for devices with an entity of their own."""
     is_silent: bool = False
     """Its entity says that it is offline, by its last will or its silence."""
+    is_asked_about: bool = False
+    """The context broker has been asked whether it was silent before."""
+    seen_elsewhere: str = ""
+    """The newest time that the context broker has told."""
     last_context: Mapping[str, object] = field(default_factory=dict)
     """What expressions saw at the measure before, when one of them looks back (`oldCtxt`)."""
 

@@ -15,6 +15,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -36,6 +37,14 @@ MAX_BATCH_BYTES = 2_000_000
 """Size of a request body, unless a single entity is larger."""
 
 _REFUSED_WHOLE = frozenset({400, 413, 422})
+
+
+class Known(NamedTuple):
+    """What the context broker knows of a device, from whichever agent."""
+
+    seen: str
+    """The time of its newest message; empty: none."""
+    is_offline: bool
 
 
 class Refusal(NamedTuple):
@@ -97,17 +106,21 @@ class Northbound:
         except (aiohttp.ClientError, TimeoutError) as error:
             return _named(error)
 
-    async def last_seen(self, target: Target, entity_id: str) -> str:
-        """Return when the broker last heard of a device, by its entity; empty when it does not know or answer."""
+    async def known_of(self, target: Target, entity_id: str) -> Known | None:
+        """Return what the broker knows of a device, by its entity; None when it does not answer."""
         url = f"{self.url}/ngsi-ld/v1/entities/{quote(entity_id, safe=':')}"
+        query = {"attrs": "dateLastValueReported,deviceState", "options": "keyValues"}
         try:
-            async with self._opened.get(
-                url, params={"attrs": "dateLastValueReported"}, headers=_headers(target)
-            ) as got:
-                found = orjson.loads(await got.read())["dateLastValueReported"]["value"] if got.status == 200 else ""
-        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError, KeyError, TypeError):
-            return ""
-        return found if isinstance(found, str) else ""
+            async with self._opened.get(url, params=query, headers=_headers(target)) as got:
+                if got.status == HTTPStatus.NOT_FOUND:
+                    return Known("", is_offline=False)
+                entity = orjson.loads(await got.read()) if got.status == HTTPStatus.OK else None
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError):
+            return None
+        if not isinstance(entity, dict):
+            return None
+        seen = entity.get("dateLastValueReported")
+        return Known(seen if isinstance(seen, str) else "", entity.get("deviceState") == "offline")
 
     async def _settle(self, batch: Sequence[Fragment], refusals: list[Refusal]) -> None:
         attempt = 0

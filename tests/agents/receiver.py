@@ -25,6 +25,8 @@ class Receiver:
         self.headers: dict[str, str] = {}
         self.query: dict[str, str] = {}
         self.answer: Answer = lambda batch: None
+        self.entities: dict[str, dict[str, Any]] = {}
+        """What a GET finds, by id."""
         self.open = asyncio.Event()
         """Cleared: requests hang without an answer."""
         self.open.set()
@@ -40,6 +42,10 @@ class Receiver:
             self.committed += [entity for entity in batch if entity["id"] not in refused]
         return response
 
+    async def retrieve(self, request: web.Request) -> web.Response:
+        found = self.entities.get(request.match_info["id"])
+        return web.Response(status=404) if found is None else web.Response(body=orjson.dumps(found))
+
     def values(self, attribute: str, entity_id: str | None = None) -> list[Any]:
         """The committed values of an attribute, in order."""
         return [
@@ -54,6 +60,7 @@ async def listening(receiver: Receiver, port: int) -> AsyncIterator[Receiver]:
     """Serve on the port while the block runs."""
     app = web.Application(client_max_size=50_000_000)
     app.router.add_post("/ngsi-ld/v1/entityOperations/upsert", receiver.upsert)
+    app.router.add_get("/ngsi-ld/v1/entities/{id}", receiver.retrieve)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

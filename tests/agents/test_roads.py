@@ -92,6 +92,13 @@ async def test_a_flood_from_one_device_is_dropped_and_does_not_starve_others(mqt
         assert 'reason="too-many"' in (await ops(agent, "/metrics"))[1]
 
 
+def states(receiver: Receiver, device: str) -> list[tuple[str, str]]:
+    """What is said of a device's state, and of its Alert."""
+    own = (entity for entity in receiver.committed if entity["id"].endswith(device))
+    told = ((entity["type"], entity.get("deviceState") or entity.get("status")) for entity in own)
+    return [(kind, state["value"]) for kind, state in told if state]
+
+
 async def test_a_silent_device_is_offline_until_it_speaks_again(
     mqtt_url: str, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -106,17 +113,33 @@ expectedInterval = 1
 autoprovision = true
 """)
     topic = "/json/quiet/quiet-1/attrs"
-
-    def states() -> list[tuple[str, str]]:
-        told = ((entity["type"], entity.get("deviceState") or entity.get("status")) for entity in receiver.committed)
-        return [(kind, state["value"]) for kind, state in told if state]
-
     async with running(settings(mqtt_url, receiver.url, devices=str(devices), silent_after_intervals=1.0)) as agent:
         await send(mqtt_url, (topic, b'{"n": 1}'))
-        await until(lambda: states() == [("Device", "offline"), ("Alert", "open")], within_s=10)
+        await until(lambda: states(receiver, "quiet-1") == [("Device", "offline"), ("Alert", "open")], within_s=10)
         await send(mqtt_url, (topic, b'{"n": 2}'))
-        await until(lambda: states()[2:4] == [("Device", "online"), ("Alert", "closed")])
+        await until(lambda: states(receiver, "quiet-1")[2:4] == [("Device", "online"), ("Alert", "closed")])
         alert = next(entity for entity in receiver.committed if entity["type"] == "Alert")
         assert alert["id"] == "urn:ngsi-ld:Alert:device-quiet-1"
         assert alert["alertSource"]["object"] == "urn:ngsi-ld:Device:quiet-1"
         assert agent.waiting_count == 0
+
+
+async def test_a_device_that_never_spoke_is_offline_and_one_that_was_before_is_back(
+    mqtt_url: str, receiver: Receiver, tmp_path: Path
+) -> None:
+    devices = tmp_path / "devices.toml"
+    group = (
+        'apikey = "still"\nentity_type = "Pump"\ndevice_type = "Device"\nexpectedInterval = 1\nautoprovision = true\n'
+    )
+    named = '[[device]]\nid = "still-never"\napikey = "still"\n'
+    devices.write_text(f'context = "https://medina.example/x.jsonld"\n[[group]]\n{group}{named}')
+    receiver.entities["urn:ngsi-ld:Device:still-back"] = {
+        "dateLastValueReported": "2026-04-02T08:00:00.000Z",
+        "deviceState": "offline",
+    }
+    async with running(settings(mqtt_url, receiver.url, devices=str(devices), silent_after_intervals=1.0)):
+        await send(mqtt_url, ("/json/still/still-back/attrs", b'{"n": 1}'))
+        await until(lambda: states(receiver, "still-back")[:2] == [("Device", "online"), ("Alert", "closed")])
+        await until(lambda: states(receiver, "still-never") == [("Device", "offline"), ("Alert", "open")])
+        await send(mqtt_url, ("/json/still/still-never/attrs", b'{"n": 1}'))
+        await until(lambda: states(receiver, "still-never")[2:] == [("Device", "online"), ("Alert", "closed")])
