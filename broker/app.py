@@ -29,6 +29,7 @@ from broker.api.body_budget import BodyBudget
 from broker.api.cors import Cors
 from broker.api.docs_page import add_docs_page
 from broker.api.openapi import openapi
+from broker.api.openapi_families import INTRODUCTION
 from broker.api.routing import NgsiLdApi, merged
 from broker.api.stream_websocket import StreamWebSocket
 from broker.clock import system_now
@@ -47,7 +48,6 @@ from broker.streams.streams import Streams
 from broker.tenants import Tenants
 from ngsi.errors import ResourceNotFound
 from ngsi.names import show
-from ngsi.vocabulary import SPECIFICATION
 
 RESOURCES = merged(
     resource
@@ -134,7 +134,7 @@ def create_app(settings: Settings | None = None) -> ContextApi:
 
     app = ContextApi(
         title="Medina context API",
-        description=f"NGSI-LD, {SPECIFICATION}",
+        description=INTRODUCTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -154,9 +154,11 @@ _PAGED = frozenset({"limit", "offset", "count", "local", "format", "options", "g
 _JOINING = frozenset({"join", "joinLevel", "containedBy"})
 _FORM = frozenset({"format", "options", "lang", "geometryProperty"})
 _SHOWN = _JOINING | _FORM | MAPPING | {"attrs", "pick", "omit", "datasetId", "local", "type"}
+_ALTERED = "The same, altered for the version of the standard that Prefer names"
 _FOUND = {
     200: "The entities found, perhaps none",
     201: "The same; an entity map was made of all that was found",
+    203: _ALTERED,
     403: "limit is too large, or an entity map would be",
 }
 
@@ -169,7 +171,7 @@ RESOURCES = [
                 "5.7.1",
                 retrieve_entity,
                 parameters=_SHOWN,
-                answers={200: "The entity", 404: "No such entity"},
+                answers={200: "The entity", 203: _ALTERED, 404: "No such entity"},
                 offers_geojson=True,
             ),
         },

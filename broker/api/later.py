@@ -174,12 +174,41 @@ _PLACES: dict[str, list[Place]] = {
 }
 
 
+_TITLES = {
+    "5.10.2": "Find registrations of context sources",
+    "5.9.2": "Register a context source",
+    "5.10.1": "Retrieve a registration",
+    "5.9.3": "Change a registration",
+    "5.9.4": "Remove a registration",
+    "5.11.5": "List subscriptions to registrations",
+    "5.11.2": "Subscribe to registrations",
+    "5.11.4": "Retrieve a subscription to registrations",
+    "5.11.3": "Change a subscription to registrations",
+    "5.11.6": "End a subscription to registrations",
+    "5.7.4": "Find entities by their history",
+    "5.6.11": "Write the history of an entity",
+    "5.7.3": "Retrieve the history of an entity",
+    "5.6.16": "Delete the history of an entity",
+    "5.6.12": "Add to the history of an entity",
+    "5.6.13": "Delete the history of an attribute",
+    "5.6.14": "Change one instance in the history of an attribute",
+    "5.6.15": "Delete one instance from the history of an attribute",
+    "5.14.5": "Make an entity map of entities found by their history",
+    "5.16.1": "Make a snapshot",
+    "5.16.6": "Delete all snapshots that are selected",
+    "5.16.3": "Tell of a snapshot",
+    "5.16.4": "Change a snapshot",
+    "5.16.5": "Delete a snapshot",
+    "5.16.2": "Copy a snapshot",
+}
+"""What is done at a place, by clause."""
+
+
 def _handler(place: Place, path: str) -> Handler:
     """What answers a request to a place, once its method, its media types and the names of its parameters are right."""
     steps = [step.strip("{}") for step in path.split("/") if step[0] == "{"]
 
     async def not_offered(request: Request) -> Answer:
-        """A part of the standard that this broker does not offer yet."""
         for step, value in zip(steps, request.path, strict=True):
             _require_step(place.method, step, value)
         if place.has_body:
@@ -188,6 +217,7 @@ def _handler(place: Place, path: str) -> Handler:
             place.check(request)
         raise NotSupported("This operation of NGSI-LD is not offered by this broker yet; /docs lists those that are")
 
+    not_offered.__doc__ = f"{_TITLES[place.clause]}: not offered yet, what is right is answered 501."
     return not_offered
 
 

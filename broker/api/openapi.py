@@ -6,10 +6,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from broker.api.openapi_families import FAMILIES
+from broker.api.openapi_headers import answer_headers, header_parameters
 from broker.api.openapi_parameters import parameter
+from broker.api.openapi_refusals import general_refusals, refusal
 from broker.api.openapi_schemas import SCHEMAS
 from broker.api.routing import Operation, Resource
-from ngsi.vocabulary import CONTEXT_REL, CORE_CONTEXT_URL
+from ngsi.vocabulary import CORE_CONTEXT_URL
 
 _SHOWN = ("application/json", "application/ld+json")
 
@@ -19,6 +22,9 @@ _ANSWERS: dict[tuple[str, int], str] = {
     ("queryBatch", 200): "ShownEntities",
     ("queryEntities", 201): "ShownEntities",
     ("queryBatch", 201): "ShownEntities",
+    ("retrieveEntity", 203): "ShownEntity",
+    ("queryEntities", 203): "ShownEntities",
+    ("queryBatch", 203): "ShownEntities",
     ("createEntityMap", 201): "EntityMap",
     ("createEntityMapByBody", 201): "EntityMap",
     ("retrieveEntityMap", 200): "EntityMap",
@@ -45,24 +51,8 @@ _ANSWERS: dict[tuple[str, int], str] = {
 }
 """Schema of the body by operation and status. Every other 207 is a BatchOperationResult; what is not named has none."""
 
-_REFUSALS: dict[int, str] = {
-    400: "InvalidRequest or BadRequestData: the request is not well-formed, or against the data model or a grammar",
-    401: "No operator's key",
-    403: "TooManyResults or TooComplexQuery: more is asked for than the broker gives to one request",
-    404: "NonexistentTenant, or nothing there",
-    406: "None of the media types that Accept allows is offered",
-    408: "The body did not arrive in time",
-    411: "Content-Length is missing (also with chunked transfer); no body",
-    413: "The body is too large (see MEDINA_BODY_BYTES)",
-    415: "The media type of the body is not understood; no body",
-    501: "Known to the standard, not offered by this broker yet",
-    503: "The broker is overloaded or MongoDB is away: try again after Retry-After seconds",
-    504: "An @context cannot be fetched",
-}
-_BARE = frozenset({411, 415})
 _PLAIN = frozenset({"BatchOperationResult", "UpdateResult", "IdList"})
 """Schemas of answers that are JSON and never JSON-LD."""
-_WITH_BODY = frozenset({408, 411, 413, 415})
 
 
 def openapi(app: FastAPI, resources: list[Resource]) -> dict[str, Any]:
@@ -71,6 +61,7 @@ def openapi(app: FastAPI, resources: list[Resource]) -> dict[str, Any]:
         document = get_openapi(title=app.title, version="0.1.0", description=app.description, routes=app.routes)
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(SCHEMAS)
+        document["tags"] = [{"name": name, "description": text} for name, text in FAMILIES.items()]
         components["securitySchemes"] = {"operator": {"type": "http", "scheme": "bearer"}}
         for resource in resources:
             document["paths"][resource.path] = {
@@ -83,14 +74,14 @@ def openapi(app: FastAPI, resources: list[Resource]) -> dict[str, Any]:
 
 def _operation(resource: Resource, method: str, operation: Operation) -> dict[str, Any]:
     summary, _, description = inspect.cleandoc(operation.handler.__doc__ or "").partition("\n")
-    is_offered = operation.is_offered
+    family = resource.segments[3 if resource.segments[1] == "ex" else 2].strip("{}")
     described: dict[str, Any] = {
         "operationId": operation.name,
-        "tags": [resource.segments[3 if resource.segments[1] == "ex" else 2].strip("{}") if is_offered else "later"],
-        "summary": summary if is_offered else f"{operation.name}: answers 501",
+        "tags": [family if operation.is_offered else "later"],
+        "summary": summary,
         "description": f"{description.strip()}\n\nETSI GS CIM 009 clause {operation.clause}.".strip(),
-        "parameters": [*_path_parameters(resource), *_query_parameters(operation), *_header_parameters(operation)],
-        "responses": _responses(method, operation, is_offered=is_offered),
+        "parameters": [*_path_parameters(resource), *_query_parameters(operation), *header_parameters(operation)],
+        "responses": _responses(method, operation),
     }
     if operation.body is not None:
         described["requestBody"] = _body(method, operation.body)
@@ -122,80 +113,69 @@ def _with_context(example: Any) -> Any:
 
 
 def _path_parameters(resource: Resource) -> list[dict[str, Any]]:
+    names = [segment[1:-1] for segment in resource.segments if segment[0] == "{"]
     return [
         {
-            "name": segment[1:-1],
+            "name": name,
             "in": "path",
             "required": True,
+            "description": _STEPS[name][0],
             "schema": {"type": "string"},
-            "example": _PATH_EXAMPLES.get(segment[1:-1], "urn:ngsi-ld:Thing:1"),
+            "example": _STEPS[name][1],
         }
-        for segment in resource.segments
-        if segment[0] == "{"
+        for name in names
     ]
 
 
-_PATH_EXAMPLES = {
-    "attributeName": "temperature",
-    "entityId": "urn:ngsi-ld:Room:1",
-    "notificationId": "urn:ngsi-ld:Notification:6f1f3b52-0000-8000-a000-000000000000",
-    "subscriptionId": "urn:ngsi-ld:Subscription:1",
-    "tenant": "settat",
-    "type": "Room",
+_STEPS = {
+    "attributeName": ("Name of the attribute, by the @context; or its IRI, percent-encoded", "temperature"),
+    "contextId": (
+        "The localId of the @context, or its URL, percent-encoded",
+        "urn:ngsi-ld:jsonldContext:7a78df7d0302d47c4c47d7472d55ff6a",
+    ),
+    "entityId": ("Id of the entity", "urn:ngsi-ld:Room:1"),
+    "entityMapId": ("Id of the entity map", "urn:ngsi-ld:EntityMap:1"),
+    "instanceId": ("Id of one instance in the history of the attribute", "urn:ngsi-ld:Instance:1"),
+    "notificationId": (
+        "Id of the notification",
+        "urn:ngsi-ld:Notification:6f1f3b52-0000-8000-a000-000000000000",
+    ),
+    "registrationId": ("Id of the registration", "urn:ngsi-ld:ContextSourceRegistration:1"),
+    "snapshotId": ("Id of the snapshot", "urn:ngsi-ld:Snapshot:1"),
+    "subscriptionId": ("Id of the subscription", "urn:ngsi-ld:Subscription:1"),
+    "tenant": ("Name of the tenant", "settat"),
+    "type": ("Name of the entity type, by the @context; or its IRI, percent-encoded", "Room"),
 }
+"""What stands in a path, and an example of it."""
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [parameter(operation.name, name) for name in sorted(operation.parameters) if operation.is_offered]
 
 
-def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
-    tenant = "The tenant, if not the default" + ("; created if it is new" if operation.creates_tenant else "")
-    return [
-        {
-            "name": "Link",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": f'The @context: <URL>; rel="{CONTEXT_REL}"; type="application/ld+json"',
-        },
-        {"name": "NGSILD-Tenant", "in": "header", "schema": {"type": "string"}, "description": tenant},
-    ]
-
-
-def _responses(method: str, operation: Operation, *, is_offered: bool) -> dict[str, Any]:
+def _responses(method: str, operation: Operation) -> dict[str, Any]:
     """Every status that the operation can answer with, its own ones first."""
-    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     found: dict[str, Any] = {}
     for status, text in operation.answers.items():
-        found[str(status)] = {"description": text}
         if status >= 400:
-            found[str(status)]["content"] = problem
-        elif operation.offers_events and status == 200:
-            found[str(status)]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
-        elif status == 207 or (operation.name, status) in _ANSWERS:
-            found[str(status)] |= _answered(operation.name, status)
-    for status, text in _REFUSALS.items():
-        if str(status) in found or status == 401 or (status in _WITH_BODY and method in ("GET", "DELETE")):
+            found[str(status)] = refusal(status, text)
             continue
-        found[str(status)] = {"description": text, **({} if status in _BARE else {"content": problem})}
-    return found if is_offered else dict(sorted(found.items(), key=lambda item: item[0] != "501"))
+        schema = _ANSWERS.get((operation.name, status), "BatchOperationResult" if status == 207 else None)
+        found[str(status)] = {"description": text, **answer_headers(operation, status, schema)}
+        if operation.offers_events:
+            found[str(status)]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+        elif schema is not None:
+            found[str(status)]["content"] = _content(schema)
+    for status in general_refusals(method):
+        found.setdefault(str(status), refusal(status))
+    return found if operation.is_offered else dict(sorted(found.items(), key=lambda item: item[0] != "501"))
 
 
-def _answered(operation: str, status: int) -> dict[str, Any]:
-    name = _ANSWERS.get((operation, status), "BatchOperationResult")
+def _content(name: str) -> dict[str, Any]:
+    """The media types of an answer with this schema."""
     schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     types: dict[str, Any] = dict.fromkeys(_SHOWN[:1] if name in _PLAIN else _SHOWN, schema)
     feature = {"ShownEntity": "Feature", "ShownEntities": "FeatureCollection"}.get(name)
     if feature:
         types["application/geo+json"] = {"schema": {"$ref": f"#/components/schemas/{feature}"}}
-    return {"content": types, **({"headers": _PAGING} if name.endswith(_PAGED) else {})}
-
-
-_PAGED = ("Entities", "Subscriptions", "DeadLetters")
-_PAGING = {
-    "Link": {
-        "description": "The @context of a JSON answer; the pages before and after this one (rel prev, next)",
-        "schema": {"type": "string"},
-    },
-    "NGSILD-Results-Count": {"description": "With count=true: the number of all results", "schema": {"type": "string"}},
-}
+    return types
