@@ -55,9 +55,7 @@ class AttributeName(FileModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         _require_conversion(self.from_unit, self.unit)
-        _require_range(self.low, self.high)
-        if self.expression is not None and (self.low, self.high) != (None, None):
-            raise ValueError("min and max are of a field; an expression can tell with `? :` what is plausible")
+        require_range(self.low, self.high, self.expression)
         return self
 
 
@@ -84,7 +82,7 @@ class AttributeRule(FileModel):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        _require_range(self.low, self.high)
+        require_range(self.low, self.high)
         if sum(source is not None for source in (self.field, self.setting, self.clock)) != 1:
             raise ValueError("an attribute has exactly one of field, setting, clock")
         if sum(change is not None for change in (self.values, self.classify, self.pseudonym)) > 1:
@@ -129,6 +127,9 @@ def _require_conversion(source: str | None, target: str | None) -> None:
         raise ValueError(f"there is no conversion from {source} to {target}; add a row to agents/units.py")
 
 
-def _require_range(low: float | None, high: float | None) -> None:
+def require_range(low: float | None, high: float | None, expression: str | None = None) -> None:
+    """Check what is plausible for a field; ValueError."""
+    if expression is not None and (low, high) != (None, None):
+        raise ValueError("min and max are of a field; an expression can tell with `? :` what is plausible")
     if low is not None and high is not None and low > high:
         raise ValueError("min is more than max")

@@ -25,10 +25,14 @@ _SEPARATORS = str.maketrans("", "", " :-")
 class Pseudonyms:
     """The pseudonyms of one tenant; those of another are unrelated, also with the same key."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_keys", "are_lasting")
 
-    def __init__(self, secret: bytes, tenant: str = "") -> None:
-        """`ConfigurationError` for a secret of several keys that cannot be read."""
+    def __init__(self, secret: bytes, tenant: str = "", *, are_lasting: bool = True) -> None:
+        """`ConfigurationError` for a secret of several keys that cannot be read.
+
+        `are_lasting`: the secret is the operator's, and not made up for this process.
+        """
+        self.are_lasting = are_lasting
         self._keys = [
             (since, hmac.digest(key, b"tenant\0" + tenant.encode(), "sha256")) for since, key in keys_of(secret)
         ]

@@ -142,6 +142,9 @@ class Registry:
     def compiled(self, spec: DeviceSpec) -> Device:
         """Return the device of a specification; `InvalidExpression` or `WrongShape` when it cannot be one."""
         mapping_key = (spec.profile, spec.mapping.key)
+        interval_s = self.profiles[spec.profile].liveness.interval_s
+        if spec.device_type and spec.expected_interval_s is None and interval_s is not None:
+            spec = dataclasses.replace(spec, expected_interval_s=interval_s)
         known = self._mappings.get(mapping_key)
         if known is None:
             profile = self.profiles[spec.profile]

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from agents.errors import ContractError
 from agents.provisioning.errors import MissingHeaders, RegistryNotAvailable, WrongSyntax
 from agents.provisioning.scope import Scope
-from agents.provisioning.service import Json
+from agents.provisioning.showing import Json
 
 MAX_BODY_BYTES = 1_048_576
 """The FIWARE agents' limit."""

@@ -2,15 +2,19 @@
 
 Source: telefonicaid/iotagent-node-lib, doc/api.md, "Config group datamodel", "Device datamodel"; lib/templates/*.json
 says which members the agents refuse. What passes is stored as it came. Medina's own members are `allow` (patterns of
-the ids that autoprovision accepts) and `jsonLdContext` (the @context of the names, else that of the agent).
+the ids that autoprovision accepts), `jsonLdContext` (the @context of the names, else that of the agent), `min` and
+`max` of an attribute, `expiresAfter` of a command, and those that device files have: `settings`, `device_type`,
+`device_name`, `zone`, `expectedInterval`.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.device_file import known_zone
+from agents.profile_attributes import require_range
 from agents.provisioning.errors import WrongSyntax
+from agents.specification import Scalar
 
 ContextUrl = Annotated[str, Field(pattern=r"^https?://[^\s<>]+$")]
 PayloadType = Literal["iotagent", "ngsiv2", "ngsild"]
@@ -56,6 +60,14 @@ class AttributeBody(NamedBody):
     mqtt: Any = None
     payload_type: str | None = Field(default=None, alias="payloadType")
     content_type: str | None = Field(default=None, alias="contentType")
+    low: float | None = Field(default=None, alias="min")
+    high: float | None = Field(default=None, alias="max")
+    """What is plausible, in the unit of the attribute: anything else is left out and told."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        require_range(self.low, self.high, self.expression)
+        return self
 
 
 class GroupAttributeBody(AttributeBody):
@@ -127,6 +139,9 @@ class Common(Body):
     explicit: Explicit | None = Field(default=None, alias="explicitAttrs")
     payload_type: PayloadType | None = Field(default=None, alias="payloadType")
     context: ContextUrl | None = Field(default=None, alias="jsonLdContext")
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+    device_type: str | None = None
+    expected_interval_s: int | float | None = Field(default=None, alias="expectedInterval", gt=0)
 
     @field_validator("payload_type", mode="before")
     @classmethod
@@ -152,6 +167,8 @@ class DeviceBody(Common):
 
     device_id: str = Field(min_length=1)
     entity_name: str | None = None
+    device_name: str | None = None
+    zone: str | None = None
     autoprovisioned: bool = False
     """It joined a group by speaking: without a group it is nobody."""
 

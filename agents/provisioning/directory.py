@@ -67,13 +67,20 @@ class Directory(Source):
         if group is not None:
             place = group.identity[:2]
             found = [stored for stored in found if stored.identity[:2] == place]
-        else:
+        elif key.apikey:
             found = [stored for stored in found if stored.identity.apikey]
         for stored in found:
             body = DeviceBody.model_validate(orjson.loads(stored.body))
             if group is not None or self._stands_alone(body, key):
                 return device_spec(body, stored.identity, group, key.profile, self.place)
         return None
+
+    def spec_of(self, body: DeviceBody, identity: Identity, profile: str) -> DeviceSpec:
+        """Return what a device would be, with what its group says now."""
+        group = self._group(profile, identity.apikey, "")
+        if group is not None and group.identity[:2] != identity[:2]:
+            group = None
+        return device_spec(body, identity, group, profile, self.place)
 
     def _stands_alone(self, body: DeviceBody, key: Key) -> bool:
         """Whether a device may speak the protocol without a group; if it does not say which, it is its group's."""

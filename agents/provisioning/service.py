@@ -1,13 +1,13 @@
 """What the provisioning API does: checks, stores, and lets this agent know at once (the others follow the store)."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 import orjson
 
 from agents.commands.base import Commands
-from agents.device import Device
+from agents.device import settings_of
 from agents.errors import InvalidExpression, StoreUnavailable, WrongShape
 from agents.provisioning.bodies import DeviceBody, GroupBody, checked
 from agents.provisioning.commanded import provisioned_spec
@@ -26,18 +26,16 @@ from agents.provisioning.errors import (
     WrongSyntax,
 )
 from agents.provisioning.scope import Scope
-from agents.provisioning.specs import Group, device_spec, profiles_of
+from agents.provisioning.showing import Json, shown_device, shown_group
+from agents.provisioning.specs import Group, profiles_of
 from agents.registry import Registry
 from agents.specification import DeviceSpec
 from agents.storage.base import Change, Identity, Record
-
-Json = dict[str, Any]
 
 Answer = TypeVar("Answer")
 
 _ATTEMPTS = 5
 _SHOWN_AT_ONCE_COUNT = 100
-_LISTS = ("attributes", "lazy", "commands", "static_attributes", "internal_attributes")
 
 
 class Provisioning:
@@ -70,7 +68,7 @@ class Provisioning:
 
     def _check_group(self, group: Group) -> None:
         for profile in group.profiles:
-            self._compiled(group.member(profile, "device"))
+            self._check(group.member(profile, "device"), is_whole=group.body.autoprovision)
 
     async def _refuse_duplicate(self, record: Record) -> None:
         identity = record.identity
@@ -97,7 +95,7 @@ class Provisioning:
                 offset=offset,
             )
         )
-        return count, [_shown_group(record) for record in records]
+        return count, [shown_group(record) for record in records]
 
     async def update_group(self, scope: Scope, resource: str, apikey: str, changes: Json) -> None:
         """Change members of a group; the others stay."""
@@ -153,7 +151,7 @@ class Provisioning:
         device = checked(DeviceBody, body)
         identity = Identity(*scope, device.apikey, device.device_id)
         for profile in profiles_of(device.protocol, "", self._profiles):
-            self._compiled(device_spec(device, identity, None, profile, self._directory.place))
+            self._check(self._directory.spec_of(device, identity, profile))
         return Record(identity, orjson.dumps(body).decode())
 
     async def devices(self, scope: Scope, limit: int, offset: int) -> tuple[int, list[Json]]:
@@ -167,12 +165,13 @@ class Provisioning:
         for position, record in enumerate(records):
             if position % _SHOWN_AT_ONCE_COUNT == 0:
                 await asyncio.sleep(0)  # a list may be long, and measures do not wait for it
-            shown.append(self._shown_device(record))
+            shown.append(shown_device(record, self._spec(record)))
         return count, shown
 
     async def device(self, scope: Scope, id_: str, apikey: str | None) -> Json:
         """Return one device."""
-        return self._shown_device(await self._record(scope, id_, apikey))
+        record = await self._record(scope, id_, apikey)
+        return shown_device(record, self._spec(record))
 
     async def update_device(self, scope: Scope, id_: str, apikey: str | None, changes: Json) -> None:
         """Change members of a device; the others stay."""
@@ -230,34 +229,28 @@ class Provisioning:
     def _spec(self, record: Record) -> DeviceSpec:
         return provisioned_spec(record, self._directory, self._profiles)
 
-    def _shown_device(self, record: Record) -> Json:
-        body: Json = orjson.loads(record.body)
-        spec = self._spec(record)
-        shown = {
-            "device_id": spec.id,
-            "apikey": spec.apikey or None,
-            "service": spec.service,
-            "service_path": spec.servicepath,
-            "entity_name": spec.entity_id,
-            "entity_type": spec.entity_type,
-            "transport": spec.transport or None,
-            "endpoint": spec.endpoint or None,
-            **{name: body.get(name, []) for name in _LISTS},
-        }
-        rest = {name: value for name, value in body.items() if name not in shown}
-        return {name: value for name, value in {**shown, **rest}.items() if value is not None}
-
     def _profiles_of(self, body: GroupBody, resource: str) -> tuple[str, ...]:
         return profiles_of(body.protocol, resource, self._profiles)
 
-    def _compiled(self, spec: DeviceSpec) -> Device:
-        """Try what will be done with the first message, so that a mistake is told now."""
+    def _check(self, spec: DeviceSpec, *, is_whole: bool = True) -> None:
+        """Try what will be done with the first message, so that a mistake is told now.
+
+        `is_whole`: it may speak as it is, so it must have the settings that the rules of its profile read.
+        """
         try:
-            return self._registry.compiled(spec)
+            self._registry.compiled(spec)
         except InvalidExpression as error:
             raise BadExpression(f"Invalid expression in evaluation: {error}") from None
         except WrongShape as error:
             raise WrongSyntax(f"Wrong syntax in request: {error}") from None
+        profile = self._profiles[spec.profile]
+        if profile.bears_identity and not self._registry.pseudonyms.are_lasting:
+            said = f"the profile {spec.profile} tells about persons, and the operator has set no MEDINA_PSEUDONYM_KEY"
+            raise WrongSyntax(f"Wrong syntax in request: protocol: {said}")
+        missing = profile.settings() - settings_of(spec, spec.device_type or "").keys()
+        if is_whole and missing:
+            needed = ", ".join(sorted("device_type" if name == "entity" else name for name in missing))
+            raise WrongSyntax(f"Wrong syntax in request: the profile {spec.profile} needs {needed}")
 
 
 async def _asked(answer: Awaitable[Answer]) -> Answer:
@@ -266,12 +259,6 @@ async def _asked(answer: Awaitable[Answer]) -> Answer:
         return await answer
     except StoreUnavailable as error:
         raise RegistryNotAvailable(f"No device registry is available: {error}") from error
-
-
-def _shown_group(record: Record) -> Json:
-    body: Mapping[str, Any] = orjson.loads(record.body)
-    place = {"service": record.identity.service, "subservice": record.identity.servicepath}
-    return {**{name: [] for name in _LISTS}, **body, **place}
 
 
 def _duplicate_group(identity: Identity) -> DuplicateGroup:

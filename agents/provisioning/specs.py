@@ -145,6 +145,11 @@ def device_spec(body: DeviceBody, identity: Identity, group: Group | None, profi
         transport=_first(body.transport, common.transport) or "",
         endpoint=_first(body.endpoint, common.endpoint) or "",
         timezone=_first(body.timezone, common.timezone) or "UTC",
+        settings={**common.settings, **body.settings},
+        device_type=_first(body.device_type, common.device_type),
+        device_name=body.device_name,
+        zone=body.zone,
+        expected_interval_s=_first(body.expected_interval_s, common.expected_interval_s),
     )
 
 
@@ -194,8 +199,17 @@ def _attribute(body: AttributeBody) -> AttributeSpec:
         skip=body.skip,
         entity_name=body.entity_name or None,
         entity_type=body.entity_type or None,
+        unit=_unit(body.metadata),
         metadata=_metadata(body.metadata),
+        low=body.low,
+        high=body.high,
     )
+
+
+def _unit(metadata: Mapping[str, MetadatumBody]) -> str | None:
+    """The unit of an attribute, as far as it is always the same."""
+    unit = metadata.get("unitCode")
+    return unit.value if unit is not None and unit.expression is None and isinstance(unit.value, str) else None
 
 
 def _static(body: StaticBody) -> StaticSpec:

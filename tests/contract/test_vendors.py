@@ -139,3 +139,72 @@ async def test_strangers_beacons_leave_no_trace(vendors: Site) -> None:
     assert status == 200
     assert "4A11223344FF" not in json.dumps(heard)
     assert "office" in json.dumps(heard)
+
+
+SETTINGS = {"direction": "in", "category": "visitor"}
+
+
+async def provision(site: Site, **members: Any) -> tuple[int, Any]:
+    device = {"device_id": "gate-rest", "protocol": "esp-rfid", "jsonLdContext": CONTEXT, **members}
+    return await site.provision("POST", "/iot/devices", {"devices": [device]}, "vendors")
+
+
+async def test_vendors_device_is_provisioned_over_the_api(vendors: Site) -> None:
+    """With what the rules of its profile read, as in a device file."""
+    status, answer = await provision(vendors, settings=SETTINGS)
+    assert (status, answer["name"]) == (400, "WRONG_SYNTAX")
+    assert answer["message"].endswith("the profile esp-rfid needs device_type, zone")
+    zone = "urn:ngsi-ld:Zone:gate"
+    assert await provision(vendors, settings=SETTINGS, zone=zone, device_type="BadgeReader", expectedInterval=60) == (
+        201,
+        {},
+    )
+    await vendors.publish("esp-rfid/gate-rest/send", payload_of("esp_rfid/valid/granted"))
+    reader = await arrived(vendors, "urn:ngsi-ld:BadgeReader:gate-rest")
+    assert (reader["zone"]["object"], reader["expectedInterval"]["value"]) == (zone, 60)
+
+    async def seen() -> Any:
+        found = await vendors.api(
+            "GET",
+            'entities?type=AccessEvent&q=refDevice=="urn:ngsi-ld:BadgeReader:gate-rest"',
+            NGSILD_Tenant="vendors",
+            Link=LINK,
+        )
+        return found[2]
+
+    (event,) = await until(seen)
+    assert (event["direction"]["value"], event["zone"]["object"]) == ("in", zone)
+    assert event["holderCategory"]["value"] == "visitor"
+
+
+async def test_persons_need_the_operators_key(mongo: str, mqtt_url: str, context_api: Api) -> None:
+    async with running_site(mongo, mqtt_url, context_api, database="keyless", pseudonym_key="") as site:
+        status, answer = await provision(site, settings=SETTINGS, zone="urn:ngsi-ld:Zone:gate")
+        assert (status, answer["name"]) == (400, "WRONG_SYNTAX")
+        assert "MEDINA_PSEUDONYM_KEY" in answer["message"]
+
+
+async def test_plausible_range_in_an_attribute(site: Site) -> None:
+    attributes = [
+        {
+            "object_id": "t",
+            "name": "temperature",
+            "type": "Number",
+            "min": -40,
+            "max": 60,
+            "metadata": {"unitCode": {"type": "Text", "value": "CEL"}},
+        }
+    ]
+    group = {"resource": "/iot/json", "apikey": "plausible", "entity_type": "Shed", "attributes": attributes}
+    assert (await site.provision("POST", "/iot/groups", {"groups": [group]}))[0] == 201
+    url = f"{site.south}/iot/json?i=shed&k=plausible"
+    assert (await site.request("POST", url, {"t": 850, "h": 40}))[0] == 200
+    found = await site.arrived("urn:ngsi-ld:Shed:shed", h=40)
+    assert "temperature" not in found
+    assert "at least -40 and at most 60 CEL" in await rejected(site)
+    assert (await site.request("POST", url, {"t": "21.5"}))[0] == 200
+    await site.arrived("urn:ngsi-ld:Shed:shed", temperature=21.5)
+    for wrong in ({"min": 5, "max": 4}, {"min": 1, "expression": "t * 2"}):
+        changes = {"attributes": [{"object_id": "t", "name": "temperature", **wrong}]}
+        query = "?resource=/iot/json&apikey=plausible"
+        assert (await site.provision("PUT", f"/iot/groups{query}", changes))[0] == 400
