@@ -78,7 +78,7 @@ def _operation(resource: Resource, method: str, operation: Operation) -> dict[st
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [family if operation.is_offered else "later"],
-        "summary": summary,
+        "summary": summary.replace("`", ""),
         "description": f"{description.strip()}\n\nETSI GS CIM 009 clause {operation.clause}.".strip(),
         "parameters": [*_path_parameters(resource), *_query_parameters(operation), *header_parameters(operation)],
         "responses": _responses(method, operation),

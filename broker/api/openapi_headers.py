@@ -36,7 +36,7 @@ def header_parameters(operation: Operation) -> list[dict[str, Any]]:
     tenant = "The tenant, if not the default" + ("; created if it is new" if operation.creates_tenant else "")
     link = f'<{CORE_CONTEXT_URL}>; rel="{CONTEXT_REL}"; type="application/ld+json"'
     found = [
-        _parameter("Link", 'The @context: <URL>; rel="…#context", as in the example', link),
+        _parameter("Link", f"The @context. Example: `{link}`", link),
         _parameter("NGSILD-Tenant", tenant, "settat"),
     ]
     if operation.name in _SHOWING:
@@ -61,5 +61,5 @@ def answer_headers(operation: Operation, status: int, schema: str | None) -> dic
 
 
 def _parameter(name: str, description: str, example: str | None) -> dict[str, Any]:
-    shown = {} if example is None else {"example": example}
-    return {"name": name, "in": "header", "schema": _TEXT, "description": description, **shown}
+    schema = _TEXT if example is None else {**_TEXT, "examples": [example]}
+    return {"name": name, "in": "header", "schema": schema, "description": description}

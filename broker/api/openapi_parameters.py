@@ -113,5 +113,7 @@ def parameter(operation: str, name: str) -> dict[str, Any]:
     else:
         described["schema"] = _SCHEMAS.get(name, {"type": "string"})
     if name in _EXAMPLES:
-        described["example"] = _EXAMPLES[name]
+        # Not as the parameter's own example: the page would fill them all in, and such a request is a wrong one.
+        described["schema"] = {**described["schema"], "examples": [_EXAMPLES[name]]}
+        described["description"] += f". Example: `{_EXAMPLES[name]}`"
     return described
