@@ -79,6 +79,8 @@ def check_replica_set(uri: str, within_s: float) -> None:
 
     Raises ServerUnreachable, ServerRefusedLogin, NotAReplicaSet, or StartError for a URI that is none.
     """
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise StartError(f"MONGODB_URI is not usable: write {shown(uri)!r} as mongodb://host:port/?replicaSet=name")
     try:
         with closing(_client(uri, int(within_s * 1000))) as client:
             hello = client.admin.command("hello")
@@ -110,15 +112,15 @@ def _refusal(problem: OperationFailure, uri: str) -> StartError:
 
 def _unreachable(uri: str) -> str:
     return (
-        f"MongoDB at {shown(uri)} does not answer. Start it, correct MONGODB_URI, or unset it so that Medina "
-        "starts its own."
+        f"MongoDB at {shown(uri)} does not answer. Start it, or correct MONGODB_URI; without MONGODB_URI `medina up` "
+        "starts one of its own."
     )
 
 
 def shown(uri: str) -> str:
     """The URI without its user name and password, fit for a message."""
     scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else uri
+    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else uri.rpartition("@")[2]
 
 
 def _client(uri: str, selection_ms: int) -> MongoClient[dict[str, Any]]:

@@ -129,6 +129,9 @@ def test_mongodb_does_not_answer(tmp_path: Path, free_port: FreePort) -> None:
 
 def test_mongodb_uri_is_none(tmp_path: Path, free_port: FreePort) -> None:
     assert "MONGODB_URI is not usable" in Up(tmp_path, free_port, MONGODB_URI="mysql://localhost").refused()
+    text = Up(tmp_path, free_port, MONGODB_URI="medina:secret@127.0.0.1:27017").refused()
+    assert "'127.0.0.1:27017' as mongodb://host:port" in text
+    assert "secret" not in text
 
 
 def test_mqtt_broker_does_not_answer(tmp_path: Path, free_port: FreePort) -> None:
