@@ -356,7 +356,7 @@ def _directory(
 ) -> Directory | None:
     if connection is None:
         return None
-    place = Place(settings.tenant, settings.service, settings.agent_context)
+    place = Place(settings.tenant, settings.service, settings.agent_context, settings.default_apikey)
     return Directory(MongoProvisioning(connection), profiles, place)
 
 

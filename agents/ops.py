@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import orjson
 import uvicorn
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 
 from agents.errors import ConfigurationError
@@ -33,9 +34,10 @@ def add_operations(app: FastAPI, checks: Checks, registry: CollectorRegistry) ->
         return _json({"ready": is_ready, "checks": named}, 200 if is_ready else 503)
 
     @app.get("/metrics", tags=["operation"])
-    async def metrics() -> Response:
-        """Prometheus text format."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Prometheus text format, or OpenMetrics for who accepts `application/openmetrics-text`."""
+        encoded, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encoded(registry), media_type=content_type)
 
 
 class Server(uvicorn.Server):

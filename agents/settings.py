@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """The fiware-service whose entities are in `tenant`; those of any other are in the tenant of its name."""
     agent_context: str = Field(default="", pattern=r"^(https?://[^\s<>]+)?$")
     """@context of the names that are provisioned over the API; empty: the core @context."""
+    default_apikey: str = "1234"
+    """The apikey of devices that are provisioned without one and without a group (the FIWARE agents' `defaultKey`)."""
     autoprovision: bool = True
     """0: no group accepts devices that nobody has named."""
     devices: str = ""

@@ -6,6 +6,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 
 from agents.api.about import about_router
+from agents.api.log_level import log_level_router
 from agents.api.provisioning import provisioning_router
 from agents.api.requests import answer_refusals
 from agents.ops import Checks, add_operations
@@ -34,6 +35,7 @@ def make_app(
     add_operations(app, checks, registry)
     app.include_router(provisioning_router(provisioning))
     app.include_router(about_router(port))
+    app.include_router(log_level_router())
     for router in further:
         app.include_router(router)
     answer_refusals(app)

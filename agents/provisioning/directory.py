@@ -61,14 +61,17 @@ class Directory(Source):
         return sum(map(len, self._devices.values()))
 
     def named(self, key: Key) -> DeviceSpec | None:
-        """See Source. A device without an apikey is one of every group of its service and path."""
+        """See Source. A device without an apikey is one of every group of its service and path.
+
+        Where there is no group, it has the agent's default apikey; vendors' topics name none.
+        """
         group = self._group(key.profile, key.apikey, key.resource)
         found = [*self._devices.get((key.apikey, key.device), ()), *self._devices.get(("", key.device), ())]
         if group is not None:
             place = group.identity[:2]
             found = [stored for stored in found if stored.identity[:2] == place]
         elif key.apikey:
-            found = [stored for stored in found if stored.identity.apikey]
+            found = [stored for stored in found if stored.identity.apikey or self._has_default(stored, key)]
         for stored in found:
             body = DeviceBody.model_validate(orjson.loads(stored.body))
             if group is not None or self._stands_alone(body, key):
@@ -86,7 +89,15 @@ class Directory(Source):
         """Whether a device may speak the protocol without a group; if it does not say which, it is its group's."""
         if body.autoprovisioned or (not body.protocol and self._groups.get(key.apikey)):
             return False
+        if not key.apikey and key.profile in ROUTES.values():
+            return False
         return key.profile in profiles_of(body.protocol, "", self._profiles)
+
+    def _has_default(self, stored: Stored, key: Key) -> bool:
+        """Whether a device without an apikey has the default one: no group of its service and path gives it another."""
+        if key.apikey != self.place.default_apikey:
+            return False
+        return self.group_at(stored.identity.service, stored.identity.servicepath, None) is None
 
     def group(self, profile: str, apikey: str, resource: str = "") -> GroupSpec | None:
         """See Source."""

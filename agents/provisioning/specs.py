@@ -52,6 +52,8 @@ class Place:
     tenant: str = ""
     service: str = ""
     context: str = ""
+    default_apikey: str = ""
+    """Of devices that have none, and no group."""
 
     def target(self, service: str, context: str | None) -> Target:
         """Return where the entities of a service belong: the tenant of the same name, or the agent's own."""
@@ -133,7 +135,7 @@ def device_spec(body: DeviceBody, identity: Identity, group: Group | None, profi
         target=place.target(identity.service, _first(body.context, common.context)),
         entity_id=named,
         entity_type=type_,
-        apikey=body.apikey or common.apikey,
+        apikey=body.apikey or common.apikey or (place.default_apikey if profile in ROUTES.values() else ""),
         service=identity.service,
         servicepath=identity.servicepath,
         mapping=group.mapping

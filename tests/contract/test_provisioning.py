@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.agents.payloads import JSON
 from tests.broker.api.conftest import Api
 from tests.contract.conftest import Site, running_site
+from tests.contract.mqtt_device import mqtt_device
 from tests.waiting import until
 
 
@@ -151,6 +152,46 @@ async def test_about(site: Site) -> None:
         assert status == 200
         assert about["libVersion"]
         assert about["port"] == str(site.agent.port)
+
+
+async def test_level_of_the_log(site: Site) -> None:
+    url = f"{site.north}/admin/log"
+    assert (await site.request("GET", url))[:2] == (200, {"level": "INFO"})
+    assert (await site.request("PUT", f"{url}?level=warning"))[:2] == (200, "")
+    assert (await site.request("GET", url))[1] == {"level": "WARN"}
+    assert (await site.request("PUT", f"{url}?level=loud"))[:2] == (400, {"error": "invalid log level"})
+    assert (await site.request("PUT", url))[:2] == (400, {"error": "log level missing"})
+    assert (await site.request("PUT", f"{url}?level=INFO"))[0] == 200
+
+
+async def test_metrics_in_both_formats(site: Site) -> None:
+    _, text, headers = await site.request("GET", f"{site.north}/metrics")
+    assert headers["content-type"].startswith("text/plain; version=")
+    assert "medina_agent_entities_total" in text
+    accepted = "application/openmetrics-text; version=1.0.0"
+    _, text, headers = await site.request("GET", f"{site.north}/metrics", Accept=accepted)
+    assert headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("protocol", ["IoTA-JSON", "IoTA-UL"])
+async def test_default_apikey(site: Site, notifier: None, protocol: str) -> None:
+    """A device without an apikey, in a service without groups, has that of the agent."""
+    kind, payload = ("json", '{"l": 7}') if protocol == "IoTA-JSON" else ("ul", "l|7")
+    name = f"keyless-{kind}"
+    device: dict[str, Any] = {"device_id": name, "entity_type": "Lamp", "protocol": protocol}
+    device["entity_name"] = f"urn:ngsi-ld:Lamp:{name}"
+    device |= {"attributes": [{"object_id": "l", "name": "lux"}], "commands": [{"name": "on"}], "transport": "MQTT"}
+    assert (await site.provision("POST", "/iot/devices", {"devices": [device]}, "lonely")) == (201, {})
+    await site.publish(f"/{kind}/1234/{name}/attrs", payload)
+    await site.arrived(f"urn:ngsi-ld:Lamp:{name}", tenant="lonely", lux=7)
+    async with mqtt_device(site.mqtt_url, f"/1234/{name}/cmd") as lamp:
+        body = {"type": "Property", "value": "yes"}
+        path = f"entities/urn:ngsi-ld:Lamp:{name}/attrs/on"
+        assert (await site.api("PATCH", path, body, NGSILD_Tenant="lonely"))[0] == 204
+        await until(lambda: lamp.heard == ['{"on":"yes"}' if kind == "json" else f"{name}@on|yes"])
+        await site.publish(f"/{kind}/1234/{name}/cmdexe", '{"on": "ok"}' if kind == "json" else f"{name}@on|ok")
+        await site.arrived(f"urn:ngsi-ld:Lamp:{name}", tenant="lonely", on_status="OK", on_info="ok")
 
 
 async def test_route_of_its_own(site: Site) -> None:

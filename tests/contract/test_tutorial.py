@@ -201,4 +201,4 @@ async def test_device_provisioned_by_another_agent_is_known_at_once(site: Site, 
             url = f"{site.south}/iot/json?i=elsewhere&k=lonely"
             return (await site.request("POST", url, {"on": True}))[0] == 404
 
-        await until(refused, within_s=1)
+        await until(refused, within_s=3)  # a second, on a machine that has nothing else to do
