@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from broker.storage import mongo_documents, mongo_filter
-from ngsi import evaluate, expiry, query
+from ngsi import evaluate, expiry, query, query_values
 from ngsi.context import CORE
 from ngsi.errors import BadRequestData, NotSupported
 from tests.broker import query_cases
@@ -182,10 +182,10 @@ def test_names_and_values_never_become_operators(collection: Collection[Any]) ->
 def test_the_deepest_and_the_longest_query_pass_mongodb(collection: Collection[Any]) -> None:
     fill(collection, of_values("x"))
     deepest = 'a=="x"'
-    for level in range(query.DEPTH_MAX):
+    for level in range(query_values.DEPTH_MAX):
         deepest = f'({deepest}{";|"[level % 2]}a=="y")' if level % 2 else f'({deepest};a[*]!="y"|a=="y")'
     assert found_in_mongo(collection, deepest) in ([], ["urn:x:000"])
-    each = ",".join(['"x"', *["2026-03-01T08:00:00Z"] * (query.LITERALS_MAX // query.TERMS_MAX - 1)])
+    each = ",".join(['"x"', *["2026-03-01T08:00:00Z"] * (query_values.LITERALS_MAX // query.TERMS_MAX - 1)])
     longest = "|".join([f"a=={each}"] * query.TERMS_MAX)
     assert found_in_mongo(collection, longest) == ["urn:x:000"]
     steps = ".".join(["m"] * query.STEPS_MAX)
