@@ -169,9 +169,12 @@ class Membership:
     def _disagrees(self, roll: Roll) -> bool:
         if len(roll.holders) == self._sessions.count:
             return False
-        said = f"other agents share the devices by {len(roll.holders)} slots, this one by {self._sessions.count}"
+        said = (
+            f"the devices are divided into {len(roll.holders)} slots, MEDINA_AGENT_SLOTS says {self._sessions.count}: "
+            "set it back, or take another MEDINA_MQTT_CLIENT_ID as well (docs/operators.md, Several agents)"
+        )
         if self.trouble != said:
-            log.error("MEDINA_AGENT_SLOTS is not the same everywhere", why=said)
+            log.error("another number of slots would lose what waits in the sessions", why=said)
         self.trouble = said
         return True
 

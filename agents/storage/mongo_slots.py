@@ -38,17 +38,16 @@ class MongoSlots:
     async def beat(self, name: str, for_s: float) -> Roll:
         """Enter or prolong the lease of an agent; the register as it is then. The first agent of all makes the slots.
 
-        So does one that finds no other: the number of slots may then be another.
+        Their number stays: sessions hold messages by it. Who has another is not entered, or would be left a share.
         """
-        others = {"$filter": {"input": {"$objectToArray": {"$ifNull": ["$members", {}]}}, "cond": _runs("$$this.v")}}
-        is_alone = {"$eq": [{"$size": {"$filter": {"input": others, "cond": {"$ne": ["$$this.k", name]}}}}, 0]}
-        has_other = {"$ne": [{"$size": {"$objectToArray": {"$ifNull": ["$holders", {}]}}}, len(self._founded)]}
-        holders = {"$cond": [{"$and": [is_alone, has_other]}, {"$literal": self._founded}, "$holders"]}
-        member = {"until": {"$add": ["$$NOW", int(for_s * 1000)]}}
+        member = {name: {"until": {"$add": ["$$NOW", int(for_s * 1000)]}}}
+        agrees = {"$eq": [{"$size": {"$objectToArray": "$holders"}}, len(self._founded)]}
+        members = {"$cond": [agrees, {"$mergeObjects": ["$members", member]}, {"$ifNull": ["$members", {}]}]}
+        founded = {"$ifNull": ["$holders", {"$literal": self._founded}]}
         async with _answering():
             document = await self._slots.find_one_and_update(
                 self._id,
-                [{"$set": {"holders": holders}}, {"$set": {"at": "$$NOW", f"members.{name}": member}}],
+                [{"$set": {"holders": founded}}, {"$set": {"at": "$$NOW", "members": members}}],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )

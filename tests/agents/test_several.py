@@ -148,18 +148,22 @@ async def test_what_was_committed_but_not_acknowledged_is_not_stored_again(
     assert len(set(asked_twice())) == len(first_values), "the same times"
 
 
-async def test_agents_of_different_opinions_do_not_share(mongo: str, mqtt_url: str, receiver: Receiver) -> None:
+async def test_another_number_of_slots_is_refused_and_disturbs_nobody(
+    mongo: str, mqtt_url: str, receiver: Receiver
+) -> None:
     one = settings(mqtt_url, receiver.url, mongodb_uri=mongo, database="opinions", agent_slots=2)
     connection = MongoConnection(mongo, "opinions", 5)
+    store = MongoSlots(connection, one.mqtt_client_id, 3)
     async with running(one):
-        sessions = Sessions(no_session, 3)
-        other = Membership(MongoSlots(connection, one.mqtt_client_id, 3), sessions, 1)
+        other = Membership(store, Sessions(no_session, 3), 1)
         running_other = asyncio.create_task(other.run())
-        await until(lambda: "other agents share the devices by 2 slots" in (other.trouble or ""))
-        assert not sessions.slots
+        await until(lambda: "divided into 2 slots, MEDINA_AGENT_SLOTS says 3" in (other.trouble or ""))
+        roll = await store.beat(other.name, 4)
+        assert other.name not in (*roll.members, *roll.expired), "or it would be left a share that it does not take"
         running_other.cancel()
         await asyncio.gather(running_other, return_exceptions=True)
         await other.leave()
+    assert len((await store.beat("alone", 4)).holders) == 2, "what waits in the sessions is divided by two"
     await connection.close()
 
 
