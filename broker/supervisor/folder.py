@@ -10,6 +10,7 @@ medina-data/
 import fcntl
 import os
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ CHOOSE_ANOTHER: Final = "Choose another folder with MEDINA_DATA."
 FOLDER_VARIABLE: Final = "MEDINA_UP_FOLDER"
 LEFTOVERS_WITHIN_S: Final = 10.0
 KEY_BYTES: Final = 32
+FULL_BELOW_BYTES: Final = 16_000_000
 
 
 class DataFolder:
@@ -50,6 +52,11 @@ class DataFolder:
         except FileNotFoundError:
             return ""
         return lines[-1] if lines else ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so little room is left on its disk that servers fail."""
+        return shutil.disk_usage(self.path).free < FULL_BELOW_BYTES
 
     @property
     def pseudonym_key(self) -> Path:

@@ -65,12 +65,12 @@ class Member:
             recent_ends = 1 if lived_s > self.STEADY_AFTER_S else recent_ends + 1
             self.reason = f"{_ended(code)}, is being restarted"
             if not self._has_been_ready and (code == CONFIGURATION_ERROR or recent_ends >= STARTS_BEFORE_GIVING_UP):
-                self.failure = RoleFailed(f"{self.role.title} did not start: {_ended(code)}.{self._last_line()}")
+                self.failure = RoleFailed(f"{self.role.title} did not start: {_ended(code)}.{self._cause()}")
                 return
             pause_s = pause_before_restart_s(recent_ends)
             self._say(
                 f"{self.role.title} {_ended(code)} after {lived_s:.0f} s and is started again in {pause_s:g} s."
-                f"{self._last_line()}"
+                f"{self._cause()}"
             )
             await self._pause(pause_s)
             self.restarts += 1
@@ -93,7 +93,9 @@ class Member:
         except TimeoutError:
             return
 
-    def _last_line(self) -> str:
+    def _cause(self) -> str:
+        if self._folder.is_full:
+            return f" The disk of {self._folder.path} is full: free some space."
         line = self._folder.last_line(self.role.name)
         return f" Last line of {self._folder.log(self.role.name)}: {line[:LINE_CHARACTERS]}" if line else ""
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from broker.notify.settings import DeliverySettings
 from broker.supervisor import process
 from broker.supervisor.errors import AlreadyRunning
-from broker.supervisor.folder import claimed
+from broker.supervisor.folder import DataFolder, claimed
 from broker.supervisor.process import pause_before_restart_s
 from broker.supervisor.roles import applications
 from broker.supervisor.settings import UpSettings, settings_problem
@@ -59,6 +59,11 @@ def test_a_folder_belongs_to_one_process_until_it_is_released(tmp_path: Path) ->
         assert (folder.path / "logs" / "broker.log.1").read_text() == "one\ntwo\n"
     with claimed(tmp_path / "new"):
         pass
+
+
+def test_a_full_disk_is_noticed(tmp_path: Path) -> None:
+    assert not DataFolder(tmp_path).is_full
+    assert DataFolder(Path("/proc")).is_full  # a file system without any room
 
 
 def test_exit_codes_are_said_in_words() -> None:
