@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -24,6 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agents.metrics import Metrics
 from agents.mqtt_link import Link
+from agents.mqtt_trouble import closed_without_answer, not_connected, refused
 from agents.retry import delay_s
 
 log = structlog.get_logger(__name__)
@@ -75,35 +76,22 @@ class Southbound:
         self._paused = False
         self._subscribed = False
         self._closed = False
+        self._answered = False
+        """The MQTT broker has accepted or refused the connection."""
         self._settled = asyncio.Event()
         """The connection is accepted, refused or lost."""
         self._lost = asyncio.Event()
         self._client = self._make_client(client_id)
 
     def _make_client(self, client_id: str) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if self._is_mqtt_5 else False,
-            protocol=MQTTProtocolVersion.MQTTv5 if self._is_mqtt_5 else MQTTProtocolVersion.MQTTv311,
-            manual_ack=True,
-            reconnect_on_failure=False,
-        )
+        client = self._link.client(client_id)
         client.connect_timeout = CONNECT_TIMEOUT_S
-        if self._link.address.user is not None:
-            client.username_pw_set(self._link.address.user, self._link.address.password)
-        if self._link.tls is not None:
-            client.tls_set_context(self._link.tls)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._received
         client.on_socket_close = self._socket_closing
         client.on_socket_register_write = self._write_wanted
         return client
-
-    @property
-    def _is_mqtt_5(self) -> bool:
-        return self._link.version == "5"
 
     async def run(
         self, on_message: OnMessage, on_resumed: OnResumed, may_connect: Callable[[], Awaitable[None]]
@@ -119,6 +107,7 @@ class Southbound:
         while not self._closed:
             self._lost.clear()
             self._settled.clear()
+            self._answered = False
             await may_connect()
             if await self._connect():
                 attempt = 0
@@ -132,20 +121,20 @@ class Southbound:
             # Resolving and connecting block: in a thread. It touches nothing of the loop, see _write_wanted.
             await asyncio.to_thread(self._open)
         except (OSError, ValueError) as error:
-            self._tell_trouble(f"{type(error).__name__}: {error}")
+            self._tell_trouble(not_connected(self._link.address, error))
             return False
         self._attach()
         try:
             await asyncio.wait_for(self._settled.wait(), CONNECT_TIMEOUT_S)
         except TimeoutError:
-            self._tell_trouble("the MQTT broker does not answer CONNECT")
+            self._tell_trouble(f"{self._link.address}: the MQTT broker does not answer CONNECT")
             self._detach()  # the next connect closes the socket
             return False
         return self.trouble is None
 
     def _open(self) -> None:
         address = self._link.address
-        if not self._is_mqtt_5:
+        if not self._link.is_mqtt_5:
             self._client.connect(address.host, address.port, KEEPALIVE_S)
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
@@ -171,6 +160,8 @@ class Southbound:
     async def _housekeep(self) -> None:
         """Keep the connection alive until it is lost."""
         while not self._lost.is_set():
+            if self._paused:
+                self._client._ping_t = 0.0  # the answer to a ping lies behind what is not read: do not miss it
             self._client.loop_misc()
             try:
                 await asyncio.wait_for(self._lost.wait(), HOUSEKEEPING_S)
@@ -238,8 +229,9 @@ class Southbound:
     def _connected(
         self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
-            self._tell_trouble(f"the MQTT broker refused the connection: {reason}")
+            self._tell_trouble(refused(self._link.address, reason))
             return  # paho closes the socket and reports the disconnection
         self.connection += 1
         self.trouble = None
@@ -257,7 +249,7 @@ class Southbound:
 
     def _wanted(self) -> list[Any]:
         """What to subscribe to; with MQTT 5, retained messages come only with a subscription that is new."""
-        if not self._is_mqtt_5:
+        if not self._link.is_mqtt_5:
             return [(topic_filter, 1) for topic_filter in self._filters]
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         return [(topic_filter, options) for topic_filter in self._filters]
@@ -267,13 +259,15 @@ class Southbound:
     ) -> None:
         if self.trouble is None:
             self._metrics.connected.dec()
-            self._tell_trouble(f"connection lost: {reason}")
+            self._tell_trouble(f"{self._link.address}: connection lost: {reason}")
+        elif not self._answered and not self._closed:
+            self._tell_trouble(closed_without_answer(self._link.address))
         self._settled.set()
         self._lost.set()
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble != self.trouble:
-            log.warning("no connection to the MQTT broker", address=str(self._link.address), why=trouble)
+            log.warning("no connection to the MQTT broker", why=trouble)
         self.trouble = trouble
 
     def _socket_closing(self, client: Client, userdata: Any, closing: Any) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
 from agents.errors import ConfigurationError
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -43,6 +46,27 @@ class Link:
     version: Version = "3.1.1"
     receive_maximum: int = 1000
     tls: ssl.SSLContext | None = None
+
+    @property
+    def is_mqtt_5(self) -> bool:
+        """Whether it is MQTT 5."""
+        return self.version == "5"
+
+    def client(self, client_id: str) -> Client:
+        """Return a client whose session stays, that acknowledges and reconnects only when it is told to."""
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if self.is_mqtt_5 else False,
+            protocol=MQTTProtocolVersion.MQTTv5 if self.is_mqtt_5 else MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        if self.address.user is not None:
+            client.username_pw_set(self.address.user, self.address.password)
+        if self.tls is not None:
+            client.tls_set_context(self.tls)
+        return client
 
 
 def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:

@@ -1,6 +1,8 @@
 """The roads to the MQTT broker (MQTT 5, TLS with certificates), a flood on them, and devices that fall silent."""
 
 import asyncio
+import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ import trustme
 from paho.mqtt import publish as paho
 
 from agents.errors import ConfigurationError
+from agents.metrics import Metrics
+from agents.mqtt import Southbound
+from agents.mqtt_link import Address
+from agents.mqtt_trouble import not_connected
 from agents.settings import Settings
 from broker.embedded import find_mosquitto, running_mosquitto
 from tests.agents.receiver import Receiver
@@ -71,6 +77,76 @@ async def test_tls_with_the_certificate_of_the_client(secure: dict[str, Any], re
     async with running(chosen):
         await asyncio.to_thread(paho.multiple, messages, hostname="127.0.0.1", port=port, tls=certificates)
         await until(lambda: first_occurrences(receiver.values("n")) == list(range(300)))
+
+
+# paho-mqtt leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mqtt_ca_file": None}, "certificate is not trusted .* MEDINA_MQTT_CA_FILE"),
+        (
+            {"mqtt_cert_file": None, "mqtt_key_file": None},
+            "perhaps it wants another certificate .MEDINA_MQTT_CERT",
+        ),
+        ({"mqtt_url": "mqtt"}, "perhaps the port is one for TLS"),
+        ({"mqtt_url": "mqtts://localhost"}, "MQTT_URL the host that it is for"),
+    ],
+    ids=["authority", "client", "plain", "name"],
+)
+async def test_what_is_wrong_with_the_road_is_told(secure: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    port = str(secure["mqtt_url"]).rpartition(":")[2]
+    if "mqtt_url" in changes:
+        changes = {
+            "mqtt_url": {"mqtt": f"mqtt://127.0.0.1:{port}"}.get(changes["mqtt_url"], f"mqtts://localhost:{port}")
+        }
+    chosen = settings(broker_url="http://127.0.0.1:9", **(secure | changes))
+    session = Southbound(chosen.link(), "road", ["a/b"], Metrics())
+    connecting = asyncio.create_task(session.run(lambda *_: None, lambda _: None, at_once))
+    await until(lambda: re.search(said, session.trouble or ""))
+    session.close()
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+
+
+async def at_once() -> None:
+    """Nobody has to be asked before a connection is made."""
+
+
+async def test_a_password_that_is_wrong_is_told(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    if find_mosquitto() is None:
+        pytest.skip("no mosquitto")
+    port = free_port()
+    with running_mosquitto(tmp_path, f"listener {port} 127.0.0.1\nallow_anonymous false\n", port):
+        link = settings(f"mqtt://agent:wrong@127.0.0.1:{port}", "http://127.0.0.1:9").link()
+        session = Southbound(link, "road", ["a/b"], Metrics())
+        connecting = asyncio.create_task(session.run(lambda *_: None, lambda _: None, at_once))
+        await until(lambda: "Not authorized; look at the user and password in MQTT_URL" in (session.trouble or ""))
+        session.close()
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+
+
+def test_a_port_where_nobody_listens_and_a_host_that_is_not_are_told() -> None:
+    address = Address.of("mqtt://mq.example")
+    assert not_connected(address, ConnectionRefusedError(111, "refused")) == "mq.example:1883: nothing listens there"
+    assert "the host mq.example is not known" in not_connected(address, socket.gaierror(-2, "no such name"))
+
+
+async def test_an_agent_that_reads_nothing_for_long_stays_connected(
+    mqtt_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.mqtt.KEEPALIVE_S", 1)
+    loop = asyncio.get_running_loop()
+    async with running(settings(mqtt_url, receiver.url, waiting_count=20)) as agent:
+        receiver.open.clear()
+        await send(mqtt_url, *measures("long", *range(600)))
+        await until(lambda: agent.waiting_count >= 20)
+        started = loop.time()
+        await until(lambda: loop.time() - started > 3.5 or agent.metrics.connections._value.get() > 1)
+        receiver.open.set()
+        await until(lambda: receiver.values("n", "urn:ngsi-ld:Pump:long") == list(range(600)), within_s=10)
+        assert agent.metrics.connections._value.get() == 1
 
 
 def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
