@@ -18,9 +18,10 @@ from agents.measure import CONFIGURATION, FOREIGN, LIVENESS, RESULT, Measure, To
 from agents.normalisation import normalised
 from agents.profile import Profile
 from agents.protocols import PROTOCOLS, SIGNATURES
-from agents.protocols.base import CODEC, Decoder
+from agents.protocols.base import Decoder
+from agents.reading import measures_of
 from agents.registry import Registry
-from agents.routing import CHANNEL, Router
+from agents.routing import Router
 from agents.sequences import Sequences
 from ngsi.datetimes import system_text
 
@@ -236,27 +237,6 @@ class Converter:
         return made
 
 
-def measures_of(
-    profile: Profile,
-    decode: Decoder,
-    allowed: frozenset[str],
-    parts: TopicParts,
-    payload: bytes,
-    received_at: datetime,
-) -> Iterable[Measure]:
-    """Give the measures of a message: of its availability topic, or decoded, with nothing but what is allowed."""
-    if profile.liveness.topics and parts.get(CHANNEL) == LIVENESS:
-        yield profile.liveness.read(payload)
-        return
-    if profile.codec is not None:
-        parts = {**parts, CODEC: profile.codec}
-    for decoded in decode(parts, payload, received_at):
-        measure = _allowed_only(decoded, allowed) if allowed else decoded
-        if profile.received is not None:
-            measure = measure._replace(values={**measure.values, profile.received: system_text(received_at)})
-        yield measure
-
-
 def _plan(profile: Profile, secrets: Mapping[str, bytes]) -> _Plan:
     return _Plan(
         PROTOCOLS[profile.protocol],
@@ -283,11 +263,6 @@ def _signs_of_life(device: Device, seen: Observed) -> Iterable[Fragment]:
         yield about
     if device.is_silent:
         yield from device.availability(system_text(seen.received_at), online=True)
-
-
-def _allowed_only(measure: Measure, allowed: frozenset[str]) -> Measure:
-    values: Mapping[str, object] = {name: value for name, value in measure.values.items() if name in allowed}
-    return measure._replace(values=values)
 
 
 def _where(error: Exception) -> str:

@@ -82,6 +82,10 @@ class Profile(FileModel):
     """How payloads inside of the protocol's messages are read, where there are several forms."""
     signed: str | None = None
     """Name of the operator's key that messages are signed with, when there is one."""
+    flat: bool = False
+    """Members of objects are fields of their own, `outer.inner`, where the protocol leaves objects as they are."""
+    time: str | None = None
+    """The field with the device's own time, where the protocol knows none: ISO 8601, or (milli)seconds since 1970."""
     received: str | None = None
     """The field that tells when the message came."""
     dedup: Pattern | None = None
@@ -157,7 +161,8 @@ class Profile(FileModel):
     @staticmethod
     def _require_known(template: Template, given: frozenset[str], what: str) -> None:
         if unknown := set(template.names) - given:
-            raise ValueError(f"{what}: nothing is called {', '.join(sorted(unknown))}")
+            there_is = ", ".join(sorted(given)) or "nothing"
+            raise ValueError(f"{what}: nothing is called {', '.join(sorted(unknown))}; there is {there_is}")
 
     @model_validator(mode="after")
     def _lets_nothing_out(self) -> Self:

@@ -1,5 +1,6 @@
 """Attributes in profile and device files: where a value comes from, and what is made of it."""
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
@@ -20,6 +21,13 @@ def _compilable(text: str) -> str:
     return text
 
 
+def _code(unit: str) -> str:
+    if re.fullmatch(r"[0-9A-Z]{1,3}", unit) is None:
+        raise ValueError(f"{unit!r} is no UN/CEFACT code: up to three capitals and digits, CEL, P1, 59, ...")
+    return unit
+
+
+Unit = Annotated[str, AfterValidator(_code)]
 Kind = Literal["Property", "Relationship", "GeoProperty"]
 
 
@@ -39,8 +47,8 @@ class AttributeName(FileModel):
 
     name: str = Field(min_length=1)
     kind: Kind = "Property"
-    unit: str | None = None
-    from_unit: str | None = None
+    unit: Unit | None = None
+    from_unit: Unit | None = None
     expression: Annotated[str, AfterValidator(_compilable)] | None = None
     """What the value is made of, instead of the field alone."""
     skip: Scalar | None = None
@@ -72,8 +80,8 @@ class AttributeRule(FileModel):
     """Purpose of the pseudonym that stands for the value."""
     rotation: int = Field(default=1, ge=1, le=366)
     """Days after which it is another pseudonym."""
-    unit: str | None = None
-    from_unit: str | None = None
+    unit: Unit | None = None
+    from_unit: Unit | None = None
     low: float | None = Field(default=None, alias="min")
     high: float | None = Field(default=None, alias="max")
     """What is plausible, in `unit`: anything else is left out and told."""
@@ -124,7 +132,9 @@ def attribute_spec(field: str, name: AttributeName) -> AttributeSpec:
 
 def _require_conversion(source: str | None, target: str | None) -> None:
     if source is not None and (source, target) not in CONVERSIONS:
-        raise ValueError(f"there is no conversion from {source} to {target}; add a row to agents/units.py")
+        others = ", ".join(sorted(known for known, made in CONVERSIONS if made == target))
+        instead = f"to {target} there is one from {others}" if others else "take the unit as it is"
+        raise ValueError(f"there is no conversion from {source} to {target}; {instead}, or an `expression`")
 
 
 def require_range(low: float | None, high: float | None, expression: str | None = None) -> None:

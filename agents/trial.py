@@ -11,19 +11,22 @@ from typing import NamedTuple
 
 import orjson
 
-from agents.conversion import Converter, measures_of
+from agents.conversion import Converter
 from agents.device import settings_of
 from agents.errors import ExpressionFailed, MeasureError, UnknownDevice
 from agents.expressions import compile_expression
-from agents.measure import LIVENESS, Measure, TopicParts
+from agents.measure import FOREIGN, LIVENESS, Measure, TopicParts
 from agents.names import default_id
 from agents.profile import Profile
+from agents.profile_attributes import AttributeName
 from agents.protocols import PROTOCOLS, REDUCED
 from agents.pseudonyms import Pseudonyms
+from agents.reading import measures_of
 from agents.registry import Key, Registry, Source
 from agents.routing import CHANNEL, Router
-from agents.specification import TIME_ATTRIBUTE, DeviceSpec, GroupSpec, MappingSpec, Scalar, Target
+from agents.specification import TIME_ATTRIBUTE, AttributeSpec, DeviceSpec, GroupSpec, MappingSpec, Scalar, Target
 from agents.topics import TopicScheme
+from agents.trial_problem import Problem, problem_of
 from ngsi.datetimes import system_text
 
 MADE_UP = "device-1"
@@ -31,17 +34,6 @@ HIDDEN = "(hidden)"
 
 _EXAMPLES: Mapping[str, Scalar] = {"zone": "urn:ngsi-ld:Zone:1", "direction": "in", "category": "visitor"}
 """Settings of the device that is made up, where nobody gives others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why nothing is made of a message."""
-
-    stage: str
-    """Where: topic, payload, device or mapping."""
-    reason: str
-    text: str
-    way_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +135,12 @@ def attempt(question: Question, pseudonyms: Pseudonyms) -> Trial:
             measures_of(profile, PROTOCOLS[profile.protocol], frozenset(), parts, payload, question.received_at)
         )
     except MeasureError as error:
-        trial.problem = _problem("payload", error)
+        trial.problem = problem_of("payload", error)
         return trial
     _show(trial, question, decoded, registry, parts)
     if trial.problem is None:
         _convert(trial, question, registry, parts, payload)
-    if trial.problem is None:
+    if trial.problem is None and trial.device:
         trial.remarks += _failed_expressions(trial, registry, question, decoded, parts)
     return trial
 
@@ -179,14 +171,17 @@ def _show(trial: Trial, question: Question, decoded: Sequence[Measure], registry
     profile = question.profile
     spec: DeviceSpec | None = None
     for measure in decoded:
+        if measure.kind == FOREIGN:
+            trial.measures.append(_tried(measure, profile, MappingSpec()))
+            continue
         try:
             trial.device = profile.device.render({**measure.values, **parts})
             device = registry.find(profile.name, parts.get("apikey", ""), trial.device)
             spec = device.spec
         except UnknownDevice as error:
-            trial.problem = _problem("device", error, trial.device, profile.name)
+            trial.problem = problem_of("device", error, trial.device, profile.name)
         except MeasureError as error:
-            trial.problem = _problem("device", error)
+            trial.problem = problem_of("device", error)
         trial.measures.append(_tried(measure, profile, spec.mapping if spec is not None else MappingSpec()))
     if spec is not None and trial.problem is None:
         trial.problem = _lacking(profile, spec)
@@ -194,6 +189,11 @@ def _show(trial: Trial, question: Question, decoded: Sequence[Measure], registry
             assumed = [f"{name} = {spec.settings[name]}" for name in sorted(profile.settings() & spec.settings.keys())]
             said = f" with {', '.join(assumed)}" if assumed else ""
             trial.remarks.append(f"the device {spec.id} is made up{said}; --devices FILE takes those of a device file")
+            if not profile.may_be(spec.id):
+                others = ", ".join(profile.ids)
+                trial.remarks.append(
+                    f"messages of devices with such an id are ignored unless it is named, not {others}"
+                )
 
 
 def _lacking(profile: Profile, spec: DeviceSpec) -> Problem | None:
@@ -228,10 +228,10 @@ def _becomes(name: str, profile: Profile, mapping: MappingSpec) -> str:
             if rule.field == name
         ]
         return ", ".join(made) or "used in ids only"
-    named = {attribute.field: attribute.name for attribute in mapping.attributes}
-    named |= {field: rule.name for field, rule in profile.attributes.items() if field not in named}
-    if name in named:
-        return named[name]
+    named: dict[str, AttributeSpec | AttributeName] = {**profile.attributes}
+    named |= {attribute.field: attribute for attribute in mapping.attributes}
+    if (made_of := named.get(name)) is not None:
+        return made_of.name if made_of.from_unit is None else f"{made_of.name} ({made_of.from_unit} to {made_of.unit})"
     return "not stored: no attribute is made of it" if profile.explicit or mapping.explicit is True else name
 
 
@@ -241,7 +241,7 @@ def _convert(trial: Trial, question: Question, registry: Registry, parts: TopicP
     try:
         converted = converter.convert_as(profile, parts, payload, question.received_at)
     except MeasureError as error:
-        trial.problem = _problem("mapping", error, trial.device, profile.name)
+        trial.problem = problem_of("mapping", error, trial.device, profile.name)
         return
     trial.entities = [orjson.loads(fragment.body) for fragment in converted.fragments]
     trial.remarks += [f"{remark.reason}: {remark}" for remark in converted.remarks]
@@ -252,7 +252,9 @@ def _convert(trial: Trial, question: Question, registry: Registry, parts: TopicP
         for verdict in converter.clocks
         if verdict in replaced
     ]
-    if not converted.fragments and not converted.reports:
+    if converter.ignored:
+        trial.remarks.append("it is ignored: no device that is known has sent it")
+    elif not converted.fragments and not converted.reports:
         trial.remarks.append("nothing of it is stored: it only shows that the device is there")
 
 
@@ -275,29 +277,3 @@ def _failed_expressions(
             except ExpressionFailed as error:
                 why = str(error)
             yield f"attribute {spec.name} is not there, because of its expression: {why}"
-
-
-def _problem(stage: str, error: MeasureError, device: str = "", profile: str = "") -> Problem:
-    return Problem(stage, error.reason, str(error), _way_out(stage, error, device, profile))
-
-
-def _way_out(stage: str, error: MeasureError, device: str, profile: str) -> str:
-    if isinstance(error, UnknownDevice):
-        return (
-            f'Name it in the device file: [[device]] id = "{device}", profile = "{profile}"; or let a group accept it'
-        )
-    if stage == "mapping" and error.reason == "wrong-shape":
-        return "Mark the attribute `optional = true` in the profile, or take another `field`, `values` or id template"
-    return _WAYS_OUT.get(error.reason, "Compare the payload with the vendor's documentation, or take another profile")
-
-
-_WAYS_OUT = {
-    "not-json": "The payload is cut off or of another format; in a shell, put it in single quotes or in a file (@FILE)",
-    "not-cbor": "The payload is cut off or of another format; give binary payloads as a file (@FILE)",
-    "not-multipart": "Give the whole body as a file (@FILE), from the first boundary on",
-    "not-authentic": "Give the gateway the key of MEDINA_UHPPOTED_KEY, or unset that to take unsigned messages",
-    "implausible": "Change `min` and `max` of the attribute, or `from_unit`, if the device is right",
-    "empty": "Name a field of the measure in `attributes` of the profile, the group or the device",
-    "too-large": "A message has at most 1 MiB",
-    "unexpected": "This is a fault of the agent: please report it",
-}

@@ -25,7 +25,8 @@ def show_trial(console: Console, trial: Trial) -> None:
     for remark in trial.remarks:
         console.print(f"[yellow]note[/] {escape(remark)}", highlight=False, soft_wrap=True)
     if trial.problem is None:
-        console.print(f"[green]ok[/] {len(trial.entities)} entities", highlight=False)
+        many = "entity" if len(trial.entities) == 1 else "entities"
+        console.print(f"[green]ok[/] {len(trial.entities)} {many}", highlight=False)
         return
     problem = trial.problem
     said = f"[red]failed[/] at the {problem.stage}: {problem.reason}: {escape(problem.text)}"

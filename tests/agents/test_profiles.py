@@ -17,6 +17,8 @@ from agents.liveness import Liveness
 from agents.measure import Measure
 from agents.normalisation import Norm, normalised
 from agents.profile import BUNDLED, Profile, load_profiles
+from agents.protocols import iotagent_json
+from agents.reading import measures_of
 from agents.registry import Registry
 from tests.agents.corpus import DEVICE_FILES, PROFILES, PSEUDONYMS, RECEIVED_AT, ROUTER, convert, new_converter
 
@@ -188,7 +190,10 @@ SOUND: dict[str, Any] = {"name": "v", "protocol": "tasmota", "topics": ["v/{devi
         ({"liveness": {"topics": ["v/online"]}}, "does not tell the {device}"),
         ({"attributes": {"t": {"name": "t", "min": 2, "max": 1}}}, "min is more than max"),
         ({"attributes": {"t": {"name": "t", "expression": "t * 2", "min": 2}}}, "min and max are of a field"),
-        ({"fields": {"plain": ["a"]}, "dedup": "{b}"}, "dedup: nothing is called b"),
+        ({"attributes": {"t": {"name": "t", "unit": "Celsius"}}}, "'Celsius' is no UN/CEFACT code"),
+        ({"attributes": {"t": {"name": "t", "from_unit": "LBR", "unit": "CEL"}}}, "to CEL there is one from FAH, KEL"),
+        ({"ids": ["v*"], "topics": ["v/state"]}, "ids: each topic has to tell the {device}"),
+        ({"fields": {"plain": ["a"]}, "dedup": "{b}"}, "dedup: nothing is called b; there is a, device"),
         ({"fields": {"plain": ["a"]}, "sequence": {"of": "{b}", "field": "a"}}, "sequence.of: nothing is called b"),
     ],
 )
@@ -240,3 +245,45 @@ def test_what_is_sent_to_a_device_is_no_sign_of_its_life() -> None:
     converter = new_converter()
     converted = converter.convert("shellies/shellyplug-s-7A1B2C/relay/0/command", b"on", RECEIVED_AT)
     assert (list(converted.fragments), converter.ignored) == ([], {"shelly": 1})
+
+
+@pytest.mark.parametrize(
+    ("stated", "at"),
+    [
+        (1775116800, "2026-04-02T08:00:00+00:00"),
+        ("1775116800.5", "2026-04-02T08:00:00.500000+00:00"),
+        (1775116800123, "2026-04-02T08:00:00.123000+00:00"),
+        ("2026-04-02T09:00:00+01:00", "2026-04-02T09:00:00+01:00"),
+        (None, "None"),
+    ],
+)
+def test_profile_says_which_field_is_the_time_and_opens_objects(stated: object, at: str) -> None:
+    profile = Profile.model_validate(SOUND | {"protocol": "iotagent_json", "flat": True, "time": "meta.ts"})
+    payload = json.dumps({"meta": {"ts": stated, "fw": 7}, "data": {"t": {"in": 20.5}}}).encode()
+    (measure,) = measures_of(profile, iotagent_json.decode, frozenset(), {"device": "d"}, payload, RECEIVED_AT)
+    assert measure.values == {"meta.fw": 7, "data.t.in": 20.5}
+    assert str(measure.observed_at and measure.observed_at.isoformat()) == at
+    (kept,) = measures_of(profile, iotagent_json.decode, frozenset({"meta.ts"}), {"device": "d"}, payload, RECEIVED_AT)
+    assert kept.values == ({} if stated is None else {"meta.ts": stated})
+
+
+def test_time_that_is_none_is_refused() -> None:
+    profile = Profile.model_validate(SOUND | {"protocol": "iotagent_json", "time": "ts"})
+    with pytest.raises(WrongShape, match="field ts is text that is no number"):
+        list(measures_of(profile, iotagent_json.decode, frozenset(), {"device": "d"}, b'{"ts": "noon"}', RECEIVED_AT))
+
+
+def test_mistakes_in_a_profile_file_are_told_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "v.toml"
+    attribute = '[attributes]\nt = { nam = "t", min = "x" }\n'
+    path.write_text(f'protocol = "tasmota"\ntopics = "v"\ndevise = "{{device}}"\n{attribute}', encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_profiles(tmp_path)
+    assert str(caught.value).splitlines() == [
+        f"{path}: topics: a list in brackets is expected, [...]",
+        f"{path}: device: is missing",
+        f"{path}: attributes.t.name: is missing",
+        f"{path}: attributes.t.min: a number is expected",
+        f"{path}: attributes.t.nam: there is no such key; did you mean name?",
+        f"{path}: devise: there is no such key; did you mean device?",
+    ]
