@@ -50,6 +50,12 @@ def quietly(command: list[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def short(words: list[str]) -> str:
+    """What pip downloads, as name, version and size: "orjson 3.11.0 (130 kB)"."""
+    name, version = (words[0].rpartition("/")[2].removesuffix(".tar.gz") + "-").split("-")[:2]
+    return " ".join([name, version, *words[1:]])
+
+
 def install(extra: str) -> None:
     """pip install, showing the name of each package as it is fetched."""
     say(f"Installing Medina with what it needs ({extra}); the first time takes one to three minutes ...")
@@ -63,7 +69,7 @@ def install(extra: str) -> None:
             log.write(line)
             words = line.split()
             if words[:1] == ["Downloading"]:
-                say("  fetching " + " ".join(words[1:]).rpartition("/")[2])
+                say("  fetching " + short(words[1:]))
             elif line.startswith("Installing collected"):
                 say("  unpacking ...")
     if pip.returncode:
