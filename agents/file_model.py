@@ -23,15 +23,24 @@ Model = TypeVar("Model", bound=FileModel)
 def parse_file(path: Path, model: type[Model], **given: object) -> Model:
     """Read a TOML file into a model; `ConfigurationError` names file, key and rule."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as TOML: {error}") from error
+    return parse_text(text, str(path), model, **given)
+
+
+def parse_text(text: str, where: str, model: type[Model], **given: object) -> Model:
+    """Read the text of a TOML file into a model; `ConfigurationError` names where it is from, key and rule."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{where}: cannot be read as TOML: {error}") from error
     try:
         return model.model_validate({**content, **given})
     except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{path}: {line}" for line in _broken_rules(error, model))) from error
+        raise ConfigurationError("\n".join(f"{where}: {line}" for line in _broken_rules(error, model))) from error
 
 
 def _broken_rules(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agents.errors import ConfigurationError
-from agents.file_model import FileModel, parse_file
+from agents.file_model import FileModel, parse_file, parse_text
 from agents.liveness import Liveness, Scheme, names_in_all
 from agents.profile_attributes import AttributeName, AttributeRule
 from agents.protocols import CODECS, PROTOCOLS, SIGNATURES
@@ -194,6 +194,11 @@ class Profile(FileModel):
 def load_profiles(*folders: Path) -> dict[str, Profile]:
     """Return the profiles of these folders by name (the file's); a later folder replaces an earlier one's."""
     return {path.stem: load_profile(path) for folder in folders for path in sorted(folder.glob("*.toml"))}
+
+
+def profile_of(text: str, name: str) -> Profile:
+    """Return the profile of a file's text; `ConfigurationError` names key and rule."""
+    return parse_text(text, name, Profile, name=name)
 
 
 def load_profile(path: Path) -> Profile:

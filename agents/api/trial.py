@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.api.requests import answer, object_of
 from agents.errors import ConfigurationError
-from agents.profile import Profile
+from agents.profile import Profile, profile_of
 from agents.provisioning.errors import WrongSyntax
 from agents.registry import Registry
 from agents.specification import Scalar
@@ -24,11 +24,12 @@ from agents.trial_question import moment
 
 
 class TrialBody(BaseModel):
-    """What is to be tried; exactly one of the three payloads."""
+    """What is to be tried: a profile, by name or as text, and exactly one of the three payloads."""
 
     model_config = ConfigDict(extra="forbid")
 
-    profile: str = Field(description="Name of a profile, see `GET /profiles`.")
+    profile: str = Field(default="", description="Name of a profile, see `GET /profiles`.")
+    profile_toml: str | None = Field(default=None, description="Instead: the text of a profile file of your own.")
     payload: Any = Field(default=None, description="A payload that is JSON.")
     payload_text: str | None = Field(default=None, description="A payload that is other text.")
     payload_base64: str | None = Field(default=None, description="Any payload, in Base64.")
@@ -50,6 +51,16 @@ _EXAMPLES = {
             "entity_type": "Room",
         },
     },
+    "own": {
+        "summary": "A profile that is not deployed yet",
+        "value": {
+            "profile_toml": 'protocol = "iotagent_json"\ntopics = ["heat/{device}/telegram"]\ndevice = "{device}"\n'
+            'time = "ts"\n[attributes]\nflow = { name = "flowTemperature", from_unit = "FAH", unit = "CEL" }\n',
+            "payload": {"ts": 1775116800, "flow": 131.0},
+            "address": "heat/4711/telegram",
+            "entity_type": "HeatMeter",
+        },
+    },
     "refused": {
         "summary": "A thermal camera without its threshold",
         "value": {
@@ -59,22 +70,54 @@ _EXAMPLES = {
     },
 }
 
+_ANSWER = {
+    "profile": "zigbee2mqtt",
+    "address": "zigbee2mqtt/office",
+    "device": "office",
+    "measures": [
+        {
+            "kind": "",
+            "observed_at": None,
+            "fields": [{"name": "temperature", "value": 21.5, "unit": "CEL", "becomes": "temperature"}],
+        }
+    ],
+    "entities": [
+        {
+            "id": "urn:ngsi-ld:Room:office",
+            "type": "Room",
+            "temperature": {
+                "type": "Property",
+                "value": 21.5,
+                "unitCode": "CEL",
+                "observedAt": "2026-04-02T08:00:00.000Z",
+            },
+        }
+    ],
+    "remarks": ["the device office is made up"],
+    "problem": None,
+}
+
 
 def trial_router(profiles: Mapping[str, Profile], registry: Registry, secrets: Mapping[str, bytes]) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["profiles"])
+    answered = {"application/json": {"example": _ANSWER}}
     content = {"application/json": {"schema": TrialBody.model_json_schema(), "examples": _EXAMPLES}}
 
-    @router.post("/try", openapi_extra={"requestBody": {"required": True, "content": content}})
+    @router.post(
+        "/try",
+        openapi_extra={
+            "requestBody": {"required": True, "content": content},
+            "responses": {"200": {"description": "What it becomes, or why nothing", "content": answered}},
+        },
+    )
     async def try_profile(request: Request) -> Response:
         """What a message becomes: its measures, the entities, remarks; or `problem`: where and why it fails, and the
         way out. 200 in both cases; 400 WRONG_SYNTAX for a body that is no question.
         """
         body = _checked(await object_of(request))
-        if body.profile not in profiles:
-            raise WrongSyntax(f"Wrong syntax in request: there is no profile {body.profile}")
         question = Question(
-            profile=profiles[body.profile],
+            profile=_profile(body, profiles),
             payload=_payload(body),
             received_at=_moment(body.at),
             address=body.address,
@@ -101,6 +144,18 @@ def _checked(body: dict[str, Any]) -> TrialBody:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise WrongSyntax(f"Wrong syntax in request: {where}: {problem['msg']}") from None
+
+
+def _profile(body: TrialBody, profiles: Mapping[str, Profile]) -> Profile:
+    if body.profile_toml is not None:
+        try:
+            return profile_of(body.profile_toml, body.profile or "profile")
+        except ConfigurationError as error:
+            raise WrongSyntax(f"Wrong syntax in request: {error}") from None
+    if body.profile not in profiles:
+        wrong = f"there is no profile {body.profile}" if body.profile else "give profile or profile_toml"
+        raise WrongSyntax(f"Wrong syntax in request: {wrong}")
+    return profiles[body.profile]
 
 
 def _payload(body: TrialBody) -> bytes:

@@ -190,6 +190,15 @@ async def test_trial_over_http(ask: Ask) -> None:
     assert trial["entities"][0] == {"id": "urn:ngsi-ld:Thing:d", "type": "Thing", "temperature": temperature}
 
 
+async def test_profile_that_is_not_deployed_can_be_tried_over_http(ask: Ask) -> None:
+    text = 'protocol = "iotagent_json"\ntopics = ["boilers/{device}"]\ndevice = "{device}"\ntime = "ts"\n'
+    body = {"profile_toml": text, "payload": {"ts": 1775116800, "t": 60}, "address": "boilers/b1"}
+    status, trial = await ask("/try", **body, entity_type="Boiler")
+    assert (status, trial["device"], trial["problem"]) == (200, "b1", None)
+    value = {"type": "Property", "value": 60, "observedAt": "2026-04-02T08:00:00.000Z"}
+    assert trial["entities"][0] == {"id": "urn:ngsi-ld:Boiler:b1", "type": "Boiler", "t": value}
+
+
 async def test_trial_over_http_with_the_devices_the_agent_knows(ask: Ask) -> None:
     hall, attic = ({"profile": "iotagent-json", "address": f"/json/campus/{id_}/attrs"} for id_ in ("zs-hall", "zs-x"))
     payload = base64.b64encode(b'{"t": 22.5}').decode()
@@ -207,7 +216,12 @@ async def test_trial_over_http_with_the_devices_the_agent_knows(ask: Ask) -> Non
         ({"profile": "tasmota"}, "give one of payload, payload_text, payload_base64"),
         ({"profile": "tasmota", "payload": 1, "payload_text": "1"}, "give one of payload"),
         ({"profile": "nonesuch", "payload": 1}, "there is no profile nonesuch"),
-        ({"payload": 1}, "profile: Field required"),
+        ({"payload": 1}, "give profile or profile_toml"),
+        (
+            {"payload": 1, "profile_toml": "topics ="},
+            "profile: cannot be read as TOML: Invalid value (at end of document",
+        ),
+        ({"payload": 1, "profile_toml": 'device = "d"', "profile": "boiler"}, "boiler: protocol: is missing"),
         ({"profile": "tasmota", "payload": 1, "topik": "a"}, "topik: Extra inputs are not permitted"),
         ({"profile": "tasmota", "payload_base64": "?"}, "payload_base64 is not Base64"),
         ({"profile": "tasmota", "payload": 1, "at": "noon"}, "at: 'noon' is no ISO 8601 time"),
