@@ -47,6 +47,8 @@ class Converted(NamedTuple):
     """What was left out of it, or is missing before it: to be counted and told, the message itself is taken."""
     keys: Sequence[str] = ()
     """Of its measures, where the profile says what copies have in common; see `agents.duplicates`."""
+    is_foreign: bool = False
+    """It is not from one of the vendor's devices, which only have topics of the same form."""
 
 
 class _Making(NamedTuple):
@@ -159,7 +161,7 @@ class Converter:
         making = _Making([], [], [], [])
         if plan.may_be_foreign and self._is_foreign(profile, parts):
             self.ignored[profile.name] += 1
-            return Converted(*making)
+            return Converted(*making, is_foreign=True)
         for measure in measures_of(profile, plan.decode, plan.allowed, parts, payload, received_at):
             if measure.kind == FOREIGN:
                 self.ignored[profile.name] += 1

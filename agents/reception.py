@@ -169,6 +169,7 @@ class Reception:
 
     def _take(self, message: Message, converted: Converted) -> None:
         message.take(converted)
+        message.speaker.is_foreign = converted.is_foreign
         for remark in converted.remarks:  # the message is taken all the same
             self._keep(message, remark)
 

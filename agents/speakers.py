@@ -73,6 +73,7 @@ class Speaker:
         "filled_ms",
         "heard_ms",
         "interval_ms",
+        "is_foreign",
         "key",
         "parts",
         "payload",
@@ -92,6 +93,8 @@ class Speaker:
         self.error: tuple[str, str] | None = None
         """Reason and detail of the last rejection."""
         self.payload = b""
+        self.is_foreign = False
+        """No device that this agent knows, or could: see `Converted`."""
 
     def stamp(self, now_ms: int) -> int:
         """Return the stamp of a message of now: later than that of any before it."""

@@ -53,8 +53,8 @@ class Insight:
         }
 
     def _is_wanted(self, speaker: Speaker, name: str, *, unknown: bool) -> bool:
-        if self._topic(speaker.topic) != speaker.topic:
-            return False  # the address of a stranger, perhaps
+        if speaker.is_foreign or self._topic(speaker.topic) != speaker.topic:
+            return False  # no device of ours; or the address of a stranger, perhaps
         if name and name not in (_name(speaker), speaker.key):
             return False
         return not unknown or (speaker.error is not None and speaker.error[0] == _UNKNOWN)

@@ -127,6 +127,7 @@ async def test_corpus_arrives_as_entities_in_its_order(mqtt_url: str, receiver: 
         counted = ['medina_agent_copies_total{profile="uhppoted"} 1.0']
         counted += [f'medina_agent_ignored_total{{profile="{each}"}} {count}.0' for each, count in ignored.items()]
         await until(lambda: counts(agent, counted))
+        assert (await ops(agent, "/devices?device=gate-controller"))[1] == [], "a Shelly that is none"
     assert timeless(receiver.committed) == timeless(entities)
 
 

@@ -223,7 +223,7 @@ def test_other_senders_on_topics_of_the_same_form_are_counted_not_looked_at() ->
         ("gate-controller/online", b"maybe"),
         ("gate-controller/events/rpc", b"{"),
     ):
-        assert converter.convert(topic, payload, RECEIVED_AT) == Converted([], [], [], [])
+        assert converter.convert(topic, payload, RECEIVED_AT) == Converted([], [], [], [], is_foreign=True)
     assert converter.ignored == {"shelly": 3}
 
 
