@@ -10,6 +10,7 @@ import signal
 import socket
 from typing import Final
 
+import structlog
 import uvicorn
 import uvloop
 
@@ -18,6 +19,8 @@ from broker.listening import listen
 from broker.settings import Settings
 from broker.storage.mongo_replica import check_replica_set
 from broker.supervisor.errors import StartError
+
+log = structlog.get_logger()
 
 MONGO_WITHIN_S: Final = 15.0
 FINISH_REQUESTS_WITHIN_S: Final = 3
@@ -28,10 +31,18 @@ WEBSOCKET_MESSAGE_BYTES: Final = 65_536
 class ApiServer(uvicorn.Server):
     """uvicorn that ends the streams before it waits for its connections, which otherwise have no end."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to serve, and says so: a log without a line leaves operators in doubt."""
+        await super().startup(sockets)
+        if self.started:
+            places = [one.getsockname() for one in sockets or ()]
+            log.info("context API ready", addresses=[f"{place[0]}:{place[1]}" for place in places])
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops serving."""
         await self.config.app.end_streams()  # type: ignore[union-attr]  # a ContextApi, not the name of one
         await super().shutdown(sockets)
+        log.info("context API stopped")
 
 
 def serve_context_api() -> None:

@@ -102,6 +102,9 @@ def test_servers_that_exist_are_used(start_up: StartUp, mongo: str, mqtt_url: st
     assert up.members("mosquitto") == []
     assert ask(f"{up.api}/ngsi-ld/v1/entities", ENTITY)[0] == 201
     assert up.stop() == 0
+    log = [json.loads(line) for line in (up.data / "logs" / "broker.log").read_text().splitlines()]
+    assert [line["event"] for line in log] == ["context API ready", "context API stopped"]
+    assert log[0]["addresses"] == [up.api.removeprefix("http://")]
 
 
 def test_secrets_are_readable_by_their_owner_only_and_stay(start_up: StartUp) -> None:
