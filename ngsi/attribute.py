@@ -13,6 +13,7 @@ from ngsi.errors import BadRequestData
 from ngsi.geo import is_geometry
 from ngsi.names import show
 from ngsi.vocabulary import (
+    INNER_RESERVED_NAMES,
     NO_DATASET,
     NULL,
     OUTPUT_ONLY_MEMBERS,
@@ -44,20 +45,26 @@ def read_attributes(members: Mapping[str, Any], context: Context, *, nulls: bool
     """
     attributes: Attributes = {}
     for name, body in members.items():
-        if name in _ENTITY_MEMBERS:
+        if name in ENTITY_MEMBERS:
             continue
-        if name in RESERVED_NAMES:
-            raise BadRequestData(f"{show(name)} is a term of NGSI-LD itself and cannot name an attribute")
-        key = context.expand(name)
+        key = attribute_key(name, context)
         if key in attributes:
             raise BadRequestData(f"Attribute {show(name)} stands twice in the entity, under two names of the same IRI")
         attributes[key] = read_instances(name, key, body, context, nulls=nulls)
     return attributes
 
 
-_ENTITY_MEMBERS = frozenset(
+ENTITY_MEMBERS = frozenset(
     {"id", "@id", "type", "@type", "scope", "@context", "expiresAt", "createdAt", "modifiedAt", "deletedAt"}
 )
+"""Members of an entity that are no attributes."""
+
+
+def attribute_key(name: str, context: Context) -> str:
+    """The key of an attribute of an entity; BadRequestData for a name that none can have."""
+    if name in RESERVED_NAMES:
+        raise BadRequestData(f"{show(name)} is a term of NGSI-LD itself and cannot name an attribute")
+    return context.expand(name)
 
 
 def read_instances(name: str, key: str, body: object, context: Context, *, nulls: bool = False) -> list[Instance]:
@@ -119,7 +126,7 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
             reader(name, kind, content, context, instance)
         elif key in OUTPUT_ONLY_MEMBERS:
             continue
-        elif key in RESERVED_NAMES:
+        elif key in INNER_RESERVED_NAMES:
             raise BadRequestData(f"Attribute {show(name)}: a {kind} cannot have the member {show(key)}")
         else:
             sub_key = context.expand(key)

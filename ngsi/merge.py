@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ngsi.attribute import is_attribute_object, is_null, kind_and_members, read_instance
+from ngsi.attribute import ENTITY_MEMBERS, attribute_key, is_attribute_object, is_null, kind_and_members, read_instance
 from ngsi.context import Context
 from ngsi.datetimes import require_expiry
 from ngsi.document import read_scopes, read_types
@@ -65,9 +65,9 @@ def merge_entity(
         _require_readable(body, context)
     patched = Patched(existing(entity, entity_id))
     for name, content in body.items():
-        if name in _ENTITY_MEMBERS:
+        if name in ENTITY_MEMBERS:
             continue
-        key = context.expand(name)
+        key = attribute_key(name, context)
         for fragment in content if _is_instance_array(content) else [content]:
             assert patched.entity is not None
             step = _merge_attribute(patched.entity, name, key, fragment, context, options, now)
@@ -78,13 +78,11 @@ def merge_entity(
     return patched
 
 
-_ENTITY_MEMBERS = frozenset({"id", "@id", "type", "@type", "scope", "@context", "expiresAt", "createdAt", "modifiedAt"})
-
-
 def _require_readable(body: Mapping[str, Any], context: Context) -> None:
     """BadRequestData if an attribute of the fragment could not be added to any entity."""
     for name, content in body.items():
-        if name not in _ENTITY_MEMBERS:
+        if name not in ENTITY_MEMBERS:
+            attribute_key(name, context)
             for fragment in content if _is_instance_array(content) else [content]:
                 if not _asks_for_removal(fragment):
                     read_instance(name, _without_nulls(fragment), context)
@@ -92,8 +90,8 @@ def _require_readable(body: Mapping[str, Any], context: Context) -> None:
 
 def require_names(body: Mapping[str, Any], context: Context) -> None:
     """BadRequestData if a member of a fragment cannot name an attribute."""
-    for name in body.keys() - _ENTITY_MEMBERS:
-        context.expand(name)
+    for name in body.keys() - ENTITY_MEMBERS:
+        attribute_key(name, context)
 
 
 def _merge_attribute(

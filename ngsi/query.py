@@ -42,7 +42,7 @@ from ngsi.query_tree import (
     attributes,
 )
 from ngsi.query_values import QueryValues
-from ngsi.vocabulary import RESERVED_NAMES
+from ngsi.vocabulary import INNER_RESERVED_NAMES, RESERVED_NAMES
 
 __all__ = ["attributes", "decoded", "parse"]
 
@@ -132,7 +132,7 @@ class _Parser(QueryValues):
         return self.path()
 
     def linked(self, name: str) -> Linked:
-        relationship = self._attribute(name)
+        relationship = self._attribute(name, RESERVED_NAMES)
         self._at += len(name)
         self._require("{")
         self._deeper()
@@ -161,7 +161,10 @@ class _Parser(QueryValues):
         if len(texts) > STEPS_MAX:
             self._refuse(f"at most {STEPS_MAX} names in a path")
         member = self._member(texts[-1])
-        keys = tuple(map(self._attribute, texts[:-1] if member else texts))
+        keys = tuple(
+            self._attribute(text, INNER_RESERVED_NAMES if index else RESERVED_NAMES)
+            for index, text in enumerate(texts[:-1] if member else texts)
+        )
         if member and not keys and member not in ENTITY_MEMBERS:
             self._refuse(f"an attribute before {member}, as in temperature.{member}; an entity has none of its own")
         return Path(keys, member, self.inside(member))
@@ -218,10 +221,10 @@ class _Parser(QueryValues):
         key = self._key(name)
         return short if (short := key.removeprefix("ngsi-ld:")) != key and short in QUERY_MEMBERS else None
 
-    def _attribute(self, name: str) -> str:
+    def _attribute(self, name: str, reserved: frozenset[str]) -> str:
         if name in QUERY_MEMBERS:
             self._refuse(f"{name} at the end of the path only, as in temperature.{name}")
-        if name in RESERVED_NAMES:
+        if name in reserved:
             self._refuse(f"the name of an attribute: {name!r} is a member; the value is meant by the attribute's name")
         return self._key(name)
 

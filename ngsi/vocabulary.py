@@ -63,8 +63,10 @@ RESERVED_NAMES = frozenset(
         "entityList",
         "objectType",
         *PROOF_MEMBERS,
-        *VALUE_MEMBERS,
         *PREVIOUS_MEMBER.values(),
     }
 )
 """Core terms of non-reified members: never the name of an attribute (clauses 4.5.1 and 5.5.7)."""
+
+INNER_RESERVED_NAMES = RESERVED_NAMES | VALUE_MEMBERS
+"""What is a member wherever it stands in an attribute, and so never the name of a sub-attribute (decision 10)."""

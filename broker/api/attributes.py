@@ -8,11 +8,11 @@ from broker.api.parameters import attribute_key, entity_id, options
 from broker.api.routing import Operation, Resource
 from broker.api.writing import GATED, read_object, write
 from ngsi import merge, patch
-from ngsi.attribute import read_instances
-from ngsi.document import read_fragment
+from ngsi.attribute import is_attribute_object, read_instances
+from ngsi.document import Fragment, read_fragment
 from ngsi.errors import BadRequestData
 from ngsi.names import is_uri, show
-from ngsi.vocabulary import NO_DATASET
+from ngsi.vocabulary import NO_DATASET, VALUE_MEMBER, VALUE_MEMBERS
 
 
 async def append_attributes(request: Request) -> Answer:
@@ -22,7 +22,7 @@ async def append_attributes(request: Request) -> Answer:
     """
     known = entity_id(request)
     overwrite = "noOverwrite" not in options(request, {"noOverwrite"})
-    fragment = read_fragment(read_object(request), request.context, nulls=False)
+    fragment = _fragment(request, nulls=False)
     change = partial(patch.append_attributes, fragment, overwrite, entity_id=known)
     return update_result(await write(request, known, change))
 
@@ -33,9 +33,22 @@ async def update_attributes(request: Request) -> Answer:
     204 when every attribute was written, else 207 with what was and what was not.
     """
     known = entity_id(request)
-    fragment = read_fragment(read_object(request), request.context, nulls=True)
+    fragment = _fragment(request, nulls=True)
     change = partial(patch.update_attributes, fragment, entity_id=known)
     return update_result(await write(request, known, change))
+
+
+def _fragment(request: Request, *, nulls: bool) -> Fragment:
+    """The attributes in the body; BadRequestData for one without its name, which would be stored as something else."""
+    body = read_object(request)
+    names = body.keys() - {"@context"}
+    is_alone = len(names) == 1 and names <= VALUE_MEMBERS and not any(is_attribute_object(body[name]) for name in names)
+    if is_alone or ("type" in names and body["type"] in list(VALUE_MEMBER)):
+        raise BadRequestData(
+            f"The body {show(body)} is one attribute without its name: send it to …/attrs/ and the name, or put it "
+            "under the name"
+        )
+    return read_fragment(body, request.context, nulls=nulls)
 
 
 async def delete_attribute(request: Request) -> Answer:

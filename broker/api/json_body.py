@@ -86,7 +86,7 @@ def _parts_count(entity: dict[str, Any]) -> int:
         for name, content in members.items():
             if isinstance(content, list) and name in _LISTS_OF_NAMES:
                 count += len(content)
-            elif name not in VALUE_MEMBERS:
+            elif name not in VALUE_MEMBERS or members is entity:
                 instances = content if isinstance(content, list) else [content]
                 inner += [item for item in instances if is_attribute_object(item)]
     return count

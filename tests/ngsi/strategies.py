@@ -4,10 +4,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ngsi.vocabulary import NULL, RESERVED_NAMES
+from ngsi.vocabulary import INNER_RESERVED_NAMES, NULL, VALUE_MEMBERS
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True).filter(
-    lambda name: name not in RESERVED_NAMES | {"scope", "location", "observationSpace", "operationSpace", "ngsildproof"}
+    lambda name: (
+        name not in INNER_RESERVED_NAMES | {"scope", "location", "observationSpace", "operationSpace", "ngsildproof"}
+    )
 )
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8).filter(
     lambda text: text != NULL
@@ -64,8 +66,8 @@ def attributes(draw: st.DrawFn) -> Any:
 
 @st.composite
 def fragments(draw: st.DrawFn) -> dict[str, Any]:
-    """Attributes by name."""
-    return draw(st.dictionaries(names, attributes(), max_size=4))
+    """Attributes by name, which may be that of a value member: those are reserved inside of attributes only."""
+    return draw(st.dictionaries(names | st.sampled_from(sorted(VALUE_MEMBERS)), attributes(), max_size=4))
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """Entities over HTTP: created, read, changed, deleted."""
 
 import asyncio
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -143,3 +144,55 @@ async def test_values_are_kept_exactly(api: Api, value: object) -> None:
     body = room(odd={"type": "Property", "value": value})
     assert (await api("POST", "entities", body))[0] == 201
     assert (await api("GET", f"entities/{body['id']}"))[2]["odd"]["value"] == value
+
+
+MEMBER_NAMES = ["value", "object", "vocab", "json", "languageMap", "valueList", "objectList"]
+
+
+@pytest.mark.clause("4.5.1")
+@pytest.mark.parametrize("name", MEMBER_NAMES)
+async def test_the_name_of_a_value_member_names_an_attribute_of_an_entity(api: Api, name: str) -> None:
+    entity = {"id": unique_id(), "type": "Device", name: "l=0.22", "category": ["sensor"]}
+    assert (await api("POST", "entities", entity))[0] == 201
+    path = f"entities/{entity['id']}"
+    for form in ("concise", "simplified"):
+        assert (await api("GET", f"{path}?format={form}"))[2] == entity
+    assert (await api("GET", path))[2][name] == {"type": "Property", "value": "l=0.22"}
+    found = (await api("GET", f'entities?type=Device&id={entity["id"]}&q={name}=="l=0.22"&pick={name}'))[2]
+    assert found == [{name: {"type": "Property", "value": "l=0.22"}}]
+    assert (await api("PATCH", f"{path}/attrs/{name}", {"value": 5}))[0] == 204
+    assert (await api("PATCH", path, {name: {"type": "Property", "value": 6}}))[0] == 204
+    assert (await api("PATCH", f"{path}/attrs", {name: {"type": "Property", "value": 7}}))[0] == 204
+    assert (await api("GET", f"{path}?format=simplified&pick={name}"))[2] == {name: 7}
+    assert (await api("GET", f"attributes/{name}"))[2]["attributeName"] == name
+    assert (await api("DELETE", f"{path}/attrs/{name}"))[0] == 204
+
+
+@pytest.mark.clause("4.5.1")
+@pytest.mark.parametrize("name", MEMBER_NAMES)
+async def test_the_name_of_a_value_member_names_no_sub_attribute(api: Api, name: str) -> None:
+    kind, member = ("Relationship", "object") if name == "value" else ("Property", "value")
+    attribute = {"type": kind, member: "urn:x:1", name: {"type": kind, member: "urn:x:2"}}
+    status, _, problem = await api("POST", "entities", {"id": unique_id(), "type": "A", "a": attribute})
+    assert (status, f"'{name}'" in problem["detail"]) == (400, True)
+
+
+@pytest.mark.clause("4.5.1")
+@pytest.mark.parametrize("name", ["datasetId", "observedAt", "unitCode", "previousValue", "lang", "entityList"])
+async def test_the_name_of_another_member_names_no_attribute(api: Api, name: str) -> None:
+    entity = {"id": unique_id(), "type": "A"}
+    assert (await api("POST", "entities", entity))[0] == 201
+    path, attribute = f"entities/{entity['id']}", {name: {"type": "Property", "value": 1}}
+    for method, place in (("PUT", path), ("PATCH", path), ("PATCH", f"{path}/attrs"), ("POST", f"{path}/attrs")):
+        status, _, problem = await api(method, place, attribute)
+        assert (status, name in problem["detail"]) == (400, True)
+
+
+@pytest.mark.clause("5.6.2")
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("body", [{"value": 5}, {"object": "urn:x:1"}, {"type": "Property", "value": 5}])
+async def test_an_attribute_without_its_name_is_told_from_attributes(api: Api, method: str, body: Any) -> None:
+    entity_id = unique_id()
+    assert (await api("POST", "entities", {"id": entity_id, "type": "A"}))[0] == 201
+    status, _, problem = await api(method, f"entities/{entity_id}/attrs", body)
+    assert (status, "without its name" in problem["detail"]) == (400, True)
