@@ -81,7 +81,7 @@ def show_devices(console: Console, devices: list[dict[str, Any]]) -> None:
 def _numbers(device: Mapping[str, Any], newest: str) -> tuple[str, ...]:
     dropped = f" ({device['dropped']} dropped)" if device["dropped"] else ""
     every = f"{device['intervalSeconds']:g} s" if device["intervalSeconds"] else ""
-    heard = _moment(device["lastHeard"], newest)
+    heard = moment(device["lastHeard"], newest)
     return (
         device["device"],
         device["apikey"],
@@ -98,11 +98,11 @@ def _show_errors(console: Console, devices: list[dict[str, Any]], newest: str) -
     console.print("\nLast errors:", style="bold")
     for one in devices:
         error = one["lastError"]
-        said = f"{one['device']} at {_moment(error['at'], newest)}: {error['reason']}: {error['detail']}"
+        said = f"{one['device']} at {moment(error['at'], newest)}: {error['reason']}: {error['detail']}"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
-def _moment(at: str, newest: str) -> str:
+def moment(at: str, newest: str) -> str:
     """A time (ISO 8601, UTC) without its date when that is the date of the newest one."""
     return at[11:19] if at[:10] == newest[:10] else f"{at[:10]} {at[11:19]}"
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agents.cli_insight import moment
 from agents.errors import ConfigurationError
 
 TIMEOUT_S = 10
@@ -26,12 +27,16 @@ def show_commands(console: Console, url: str, query: Mapping[str, str | int]) ->
             told: dict[str, Any] = orjson.loads(answer.read())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the agent at {url} does not tell: {error}") from error
-    table = Table("issued", "device", "command", "value", "status", "info", "last step", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("issued", "device", "command", "value", "status", "info", "last step"):
+        table.add_column(heading, no_wrap=heading in ("issued", "device", "status"))
+    newest = max((command["issuedAt"] for command in told["commands"]), default="")
     for command in reversed(told["commands"]):
         colour = _COLOURS.get(command["status"], "white")
         values = (_short(command["value"]), f"[{colour}]{command['status']}[/]", _short(command["info"]))
         last = command["history"][-1]["note"] if command["history"] else ""
-        table.add_row(command["issuedAt"], escape(command["device"]), escape(command["command"]), *values, escape(last))
+        issued = moment(command["issuedAt"], newest)
+        table.add_row(issued, escape(command["device"]), escape(command["command"]), *values, escape(last))
     console.print(table)
     console.print(f"{len(told['commands'])} of {told['count']}", highlight=False)
 
