@@ -4,6 +4,7 @@ A unit that the message itself states is converted to the one its attribute has;
 otherwise. A value outside the range of its attribute (`min`, `max`) is left out, and told.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -39,6 +40,7 @@ Norms = Mapping[str, Norm]
 
 NOTHING: Norms = MappingProxyType({})
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _USUAL = {"FAH": "CEL", "KEL": "CEL"}
 """What a stated unit becomes where the attribute has none."""
 
@@ -63,8 +65,12 @@ def _of_attribute(spec: AttributeSpec) -> Norm:
 
 
 def normalised(measure: Measure, norms: Norms) -> tuple[Measure, list[Implausible]]:
-    """Return the measure in its norms, and what has been left out of it. `WrongShape` for a unit that does not fit."""
+    """Return the measure in its norms, with plain numbers, and what has been left out of it.
+
+    `WrongShape` for a unit that does not fit.
+    """
     values, units = dict(measure.values), dict(measure.units)
+    values |= _unquoted(values, norms)
     for field, stated in measure.units.items():
         if field in values:
             values[field], units[field] = _in_unit(values[field], field, stated, norms.get(field))
@@ -72,6 +78,14 @@ def normalised(measure: Measure, norms: Norms) -> tuple[Measure, list[Implausibl
     for field, _ in left_out:
         del values[field]
     return measure._replace(values=values, units=units), [error for _, error in left_out]
+
+
+def _unquoted(values: Mapping[str, object], norms: Norms) -> Iterable[tuple[str, int | float]]:
+    """Numbers of quantities that come in quotes; a text that is none is left to whoever looks at it next."""
+    for field in norms.keys() & values.keys():
+        text = values[field]
+        if isinstance(text, str) and _NUMBER.fullmatch(text) is not None:
+            yield field, float(text) if "." in text else int(text)
 
 
 def _in_unit(value: object, field: str, stated: str, norm: Norm | None) -> tuple[object, str]:

@@ -76,7 +76,7 @@ def test_value_out_of_range_is_left_out_and_told() -> None:
         (68.0, "FAH", Norm("t", "CEL", "CEL"), (20.0, "CEL")),
         (293.15, "KEL", Norm("t"), (20.0, "CEL")),
         (68.0, "FAH", None, (20.0, "CEL")),
-        ("293.15", "KEL", Norm("t", "KEL", "CEL", 10, 30), ("293.15", "KEL")),
+        ("293.15", "KEL", Norm("t", "KEL", "CEL", 10, 30), (293.15, "KEL")),
         (30.0, "F79", Norm("p", "A97", "A97"), (1015.9167, "A97")),
         (230.0, "VLT", None, (230.0, "VLT")),
     ],
@@ -287,3 +287,11 @@ def test_mistakes_in_a_profile_file_are_told_with_a_way_out(tmp_path: Path) -> N
         f"{path}: attributes.t.nam: there is no such key; did you mean name?",
         f"{path}: devise: there is no such key; did you mean device?",
     ]
+
+
+def test_quantities_in_quotes_become_numbers() -> None:
+    norms = {"t": Norm("temperature", "CEL", "CEL", -50, 100), "n": Norm("name", None, "C62")}
+    measure, left_out = normalised(Measure({"t": "-21.50", "n": "12", "x": "7"}), norms)
+    assert (measure.values, left_out) == ({"t": -21.5, "n": 12, "x": "7"}, [])
+    measure, _ = normalised(Measure({"n": "12 or so"}), norms)
+    assert measure.values == {"n": "12 or so"}
