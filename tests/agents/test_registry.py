@@ -24,7 +24,7 @@ def registry_of(*paths: Path) -> Registry:
 
 def test_devices_of_the_campus_are_known() -> None:
     files = load_device_files(DEVICE_FILES, PROFILES)
-    assert len(files) == 31
+    assert len(files) == 32
     registry = Registry(PROFILES, [files], PSEUDONYMS)
     hall = registry.find("iotagent-json", "campus", "zs-hall")
     assert (hall.entity_id, hall.entity_type) == ("urn:ngsi-ld:Zone:hall", "Zone")
