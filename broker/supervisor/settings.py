@@ -1,10 +1,17 @@
 """Settings of `medina up`, from the environment; the same names that each role reads by itself."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SETTINGS_GROUP = "medina.settings"
+"""Entry points of the settings of every role, also of packages that this one must not import."""
+_ELSEWHERE = frozenset({"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS"})
+"""Variables that other parts read: the command line, the leash of child processes, docker-compose."""
 _PREFIXES = {"DeliverySettings": "MEDINA_DELIVERY_"}
 
 
@@ -48,3 +55,23 @@ def settings_problem(problem: ValueError) -> str | None:
 def _variable(location: tuple[int | str, ...], prefix: str) -> str:
     name = str(location[0]) if location else "environment"
     return name if name.isupper() else f"{prefix}{name.upper()}"
+
+
+def without_effect(names: Iterable[str]) -> list[str]:
+    """A line for each environment variable that looks like a setting of Medina and is none, as a slip of the pen is."""
+    roles = [entry.load() for entry in entry_points(group=SETTINGS_GROUP)]
+    known = _ELSEWHERE.union(*map(variables, roles))
+    lines = []
+    for name in sorted(set(names) - known):
+        if name.startswith("MEDINA_"):
+            suffixes = sorted(one.removeprefix("MEDINA_") for one in known if one.startswith("MEDINA_"))
+            near = get_close_matches(name.removeprefix("MEDINA_"), suffixes, 1)
+            nearest = f"; did you mean MEDINA_{near[0]}?" if near else ""
+            lines.append(f"{name} is no setting of Medina and has no effect{nearest}")
+    return lines
+
+
+def variables(settings: type[BaseSettings]) -> set[str]:
+    """The environment variables that settings are read from."""
+    prefix = settings.model_config.get("env_prefix", "")
+    return {str(field.validation_alias or (prefix + name).upper()) for name, field in settings.model_fields.items()}

@@ -1,6 +1,7 @@
 """`medina up`: claim the data folder, start the roles as early as each can, watch them, stop them in order."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from broker.supervisor.folder import DataFolder, claimed
 from broker.supervisor.probes import check_mqtt, is_free
 from broker.supervisor.process import Member
 from broker.supervisor.roles import Role
-from broker.supervisor.settings import UpSettings
+from broker.supervisor.settings import UpSettings, without_effect
 
 SERVER_WITHIN_S: Final = 3.0
 LOOK_EVERY_S: Final = 2.0
@@ -26,6 +27,8 @@ def run() -> int:
     """Run everything until SIGINT or SIGTERM; gives the exit code. Raises StartError."""
     settings = UpSettings()
     with Screen() as screen, claimed(settings.data, screen.say) as folder:
+        for line in without_effect(os.environ):
+            screen.say(line)
         asyncio.run(Supervisor(settings, folder, screen).run())
     return 0
 
