@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from agents.api.replay import Replay, Wanted
@@ -33,11 +33,11 @@ class Insight:
         self._router = router
         self._pseudonyms = pseudonyms
 
-    def devices(self, name: str, *, unknown: bool, limit: int) -> list[dict[str, Any]]:
-        """Those heard last come first."""
+    def devices(self, name: str, *, unknown: bool, limit: int, url: str) -> list[dict[str, Any]]:
+        """Those heard last come first. `url`: by which the agent was asked, ends with a slash."""
         heard = [each for each in self._speakers if each.count and self._is_wanted(each, name, unknown=unknown)]
         heard.sort(key=lambda each: each.heard_ms, reverse=True)
-        return [self._device(each) for each in heard[:limit]]
+        return [self._device(each, url) for each in heard[:limit]]
 
     def message(self, message: Message) -> dict[str, Any]:
         """One line of `/tail`."""
@@ -59,7 +59,7 @@ class Insight:
             return False
         return not unknown or (speaker.error is not None and speaker.error[0] == _UNKNOWN)
 
-    def _device(self, speaker: Speaker) -> dict[str, Any]:
+    def _device(self, speaker: Speaker, url: str) -> dict[str, Any]:
         made = {
             "device": _name(speaker),
             "apikey": speaker.parts.get("apikey", ""),
@@ -80,7 +80,7 @@ class Insight:
                 "at": system_text(moment(speaker.error_at_ms)),
             }
             if reason == _UNKNOWN and speaker.parts.get("device"):
-                made["provision"] = _command(speaker)
+                made["provision"] = _command(speaker, url)
         return made
 
     def _topic(self, topic: str) -> str:
@@ -104,12 +104,14 @@ def insight_router(
     router = APIRouter(tags=["insight"])
 
     @router.get("/devices")
-    async def devices(device: str = "", unknown: bool = False, limit: Annotated[int, Query(ge=1)] = 100) -> Response:
+    async def devices(
+        request: Request, device: str = "", unknown: bool = False, limit: Annotated[int, Query(ge=1)] = 100
+    ) -> Response:
         """Who speaks: how often, when last, the last payload and error; `unknown`: only those nobody has provisioned.
 
         An unknown device comes with a command that provisions it.
         """
-        return _json(insight.devices(device, unknown=unknown, limit=limit))
+        return _json(insight.devices(device, unknown=unknown, limit=limit, url=str(request.base_url)))
 
     @router.get("/tail")
     async def tail(device: str = "", failed: bool = False) -> StreamingResponse:
@@ -167,11 +169,11 @@ def _name(speaker: Speaker) -> str:
     return speaker.parts.get("device", speaker.key)
 
 
-def _command(speaker: Speaker) -> str:
+def _command(speaker: Speaker, url: str) -> str:
     body = {"device_id": speaker.parts["device"], "apikey": speaker.parts.get("apikey", ""), "entity_type": "Device"}
     text = orjson.dumps({"devices": [body]}).decode().replace("'", "'\\''")
     return (
-        "curl -X POST http://localhost:4041/iot/devices -H 'Content-Type: application/json' "
+        f"curl -X POST {url}iot/devices -H 'Content-Type: application/json' "
         f"-H 'fiware-service: SERVICE' -H 'fiware-servicepath: /' -d '{text}'"
     )
 

@@ -42,7 +42,7 @@ async def test_who_speaks_and_who_is_unknown(mqtt_url: str, receiver: Receiver) 
         assert [one["device"] for one in (await ops(agent, "/devices?unknown=true"))[1]] == ["strange-1"]
         shown = await command(agent, "devices")
         assert "strange-1" in shown
-        assert "curl -X POST http://localhost:4041/iot/devices" in shown
+        assert f"curl -X POST http://127.0.0.1:{agent.port}/iot/devices" in shown
 
 
 async def test_messages_are_seen_as_they_pass(mqtt_url: str, receiver: Receiver) -> None:
