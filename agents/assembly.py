@@ -1,7 +1,7 @@
 """The parts of an agent, put together. What runs them is in `agents.agent`."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -9,9 +9,9 @@ from agents.api.insight import Insight
 from agents.commands.assembly import make_commands
 from agents.commands.base import Commands, NoCommands
 from agents.conversion import Converter
-from agents.device import Device
 from agents.device_file import DeviceFiles, load_device_files, profile_folders
 from agents.errors import ConfigurationError
+from agents.expected import Expected
 from agents.intake import Intake
 from agents.ledger import Ledger
 from agents.membership import Membership
@@ -30,7 +30,7 @@ from agents.routing import Router
 from agents.sessions import Sessions
 from agents.settings import Settings
 from agents.silence import Silence
-from agents.slots import client_id_of, slot_of
+from agents.slots import client_id_of
 from agents.south.server import South
 from agents.speakers import Allowance, Speakers
 from agents.storage.mongo_connection import MongoConnection
@@ -115,14 +115,9 @@ class Parts:
         )
 
     def _make_silence(self, settings: Settings, devices: DeviceFiles) -> Silence:
-        should_speak = [spec for spec in devices.specs() if spec.device_type and spec.expected_interval_s is not None]
-
-        def expected() -> Iterator[Device]:
-            """Those of the slots that this agent holds: one agent watches a device that nobody hears."""
-            for spec in should_speak:
-                if slot_of(f"{spec.apikey}/{spec.id}", settings.agent_slots) in self.sessions.slots:
-                    yield self.registry.find(spec.profile, spec.apikey, spec.id)
-
+        expected = Expected(
+            devices.specs(), self.directory, self.registry, lambda: self.sessions.slots, settings.agent_slots
+        )
         return Silence(
             self.registry.devices,
             expected,

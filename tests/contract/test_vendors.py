@@ -208,3 +208,19 @@ async def test_plausible_range_in_an_attribute(site: Site) -> None:
         changes = {"attributes": [{"object_id": "t", "name": "temperature", **wrong}]}
         query = "?resource=/iot/json&apikey=plausible"
         assert (await site.provision("PUT", f"/iot/groups{query}", changes))[0] == 400
+
+
+async def test_provisioned_device_that_never_speaks_is_offline(mongo: str, mqtt_url: str, context_api: Api) -> None:
+    async with running_site(mongo, mqtt_url, context_api, database="silent", silent_after_intervals=1.0) as site:
+        watched = {"device_type": "Device", "expectedInterval": 1}
+        bodies = [
+            {"device_id": "mute", "protocol": "tasmota", "entity_type": "Room", **watched},
+            {"device_id": "free", "protocol": "tasmota", "entity_type": "Room"},
+        ]
+        assert (await site.provision("POST", "/iot/devices", {"devices": bodies}, "silent"))[0] == 201
+    async with running_site(mongo, mqtt_url, context_api, database="silent", silent_after_intervals=1.0) as site:
+        await site.arrived("urn:ngsi-ld:Device:mute", "silent", deviceState="offline")
+        await site.arrived("urn:ngsi-ld:Alert:device-mute", "silent", status="open")
+        await site.publish("tele/mute/STATE", '{"POWER": "ON"}')
+        await site.arrived("urn:ngsi-ld:Alert:device-mute", "silent", status="closed")
+        assert await site.entity("urn:ngsi-ld:Device:free", "silent") is None
