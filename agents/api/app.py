@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from agents.api.about import about_router
 from agents.api.log_level import log_level_router
+from agents.api.paths import WithoutSlashAtTheEnd
 from agents.api.provisioning import provisioning_router
 from agents.api.requests import answer_refusals
 from agents.ops import Checks, add_operations
@@ -39,6 +40,7 @@ def make_app(
     for router in further:
         app.include_router(router)
     answer_refusals(app)
+    app.add_middleware(WithoutSlashAtTheEnd)
 
     @app.get("/", include_in_schema=False)
     async def begin() -> RedirectResponse:

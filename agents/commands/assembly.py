@@ -55,10 +55,11 @@ def make_commands(
     return RunningCommands(
         store,
         dispatcher,
-        Keeping(store, upkeep, following, directory, registry.profiles, lambda: dispatcher.leads),
+        Keeping(store, upkeep, following, directory, lambda: dispatcher.leads),
         configuration,
         following,
         Composer(directory, settings.command_expires_s),
+        directory.place,
         metrics,
         (broker, northbound, publisher, pusher),
     )

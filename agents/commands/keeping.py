@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -10,7 +10,6 @@ from agents.commands.following import Following
 from agents.commands.store import CommandStore
 from agents.commands.upkeep import Upkeep, commandables_of, line_of
 from agents.errors import BrokerUnavailable, StoreUnavailable
-from agents.profile import Profile
 from agents.provisioning.commanded import commanded
 from agents.provisioning.directory import Directory
 from agents.specification import DeviceSpec
@@ -34,14 +33,12 @@ class Keeping:
         upkeep: Upkeep,
         following: Following,
         directory: Directory,
-        profiles: Mapping[str, Profile],
         leads: Callable[[], bool],
     ) -> None:
         self._store = store
         self._upkeep = upkeep
         self._following = following
         self._directory = directory
-        self._profiles = profiles
         self._leads = leads
         self._joining: deque[DeviceSpec] = deque(maxlen=JOINING_COUNT)
         self._sweep_wanted = True
@@ -99,7 +96,7 @@ class Keeping:
         try:
             entered = dict(await self._store.entered())
             every = bool(entered)
-            async for spec in commanded(self._directory, self._profiles, every=every):
+            async for spec in commanded(self._directory, every=every):
                 if set(entered.pop(line_of(spec), ())) != set(commandables_of(spec)):
                     await self.provisioned(spec)
             for line in entered:

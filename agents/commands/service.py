@@ -7,7 +7,7 @@ document ─▶ dispatcher ─▶ `_status`, `_info`   (of the entity)
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
@@ -27,6 +27,7 @@ from agents.device import Device
 from agents.errors import NoSuchCommand, StoreUnavailable
 from agents.measure import CONFIGURATION
 from agents.metrics import Metrics
+from agents.provisioning.specs import Place
 from agents.specification import DeviceSpec
 from agents.tasks import end
 
@@ -54,10 +55,12 @@ class RunningCommands(Commands):
         configuration: Configuration,
         following: Following,
         composer: Composer,
+        place: Place,
         metrics: Metrics,
         connections: Sequence[Connection],
     ) -> None:
         """`connections` are opened and closed with it."""
+        self.place = place
         self._connections = connections
         self._store = store
         self._dispatcher = dispatcher
@@ -75,13 +78,16 @@ class RunningCommands(Commands):
         parts: list[asyncio.Task[None]] = []
         try:
             await asyncio.wait([preparing])
-            works = (self._dispatcher.run(), self._keeping.run(), self._following.run())
+            works = (self._keeping.run(), self._dispatcher.run(), self._following.run())
             parts = [asyncio.create_task(work) for work in works]
-            await asyncio.gather(*parts)
+            # Not gather, which cancels them when it is cancelled: a second time would end them while they tidy up.
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
         finally:
             for part in parts:
                 part.cancel()
-            await end([preparing, *parts[1:]])
+            await end([preparing, *parts[:1]])  # the others tidy up
             await asyncio.gather(*parts, return_exceptions=True)
             self._configuration.stop()
             for connection in self._connections:
@@ -122,6 +128,15 @@ class RunningCommands(Commands):
         if new:
             self._dispatcher.wake()
         return new
+
+    async def commanded(self, tenant: str, entity_id: str, attributes: Mapping[str, object]) -> int:
+        """Take commands that are written to an entity here, and not at the context broker; how many there are.
+
+        `StoreUnavailable`, `WrongShape`.
+        """
+        entity = {name: instance for name, instance in attributes.items() if name not in ("id", "type")}
+        told = {"id": f"urn:ngsi-ld:Notification:{uuid4().hex}", "data": [{**entity, "id": entity_id}]}
+        return await self.notified(tenant, told)
 
     # from the devices
 

@@ -7,7 +7,7 @@ Number that is none) gives None: not sent.
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import partial
 from typing import NamedTuple
 
@@ -88,6 +88,14 @@ def _date(value: object) -> str | None:
     return None if known is None else known[:10]
 
 
+def _time(value: object) -> str | None:
+    """The time of day, with seconds."""
+    try:
+        return time.fromisoformat(value).isoformat("seconds")[:8] if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 _PROPERTY = Kind("Property", "value")
 
 _KINDS: dict[str, Kind] = {
@@ -99,6 +107,7 @@ _KINDS: dict[str, Kind] = {
     "array": Kind("Property", "value", _structure),
     "datetime": Kind("Property", "value", _datetime),
     "date": Kind("Property", "value", _date),
+    "time": Kind("Property", "value", _time),
     "relationship": Kind("Relationship", "object"),
     "languageproperty": Kind("LanguageProperty", "languageMap"),
     "vocabproperty": Kind("VocabProperty", "vocab"),

@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import zip_longest
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_WITH_BASE = re.compile(r"0[xX][\da-fA-F]{1,256}|0[oO][0-7]{1,256}|0[bB][01]{1,1024}")
 _EXPONENT = re.compile(r"e([+-])0+")
 _SAFE_INTEGER = 2**53
 
@@ -37,6 +38,8 @@ def number(value: object) -> float:
         stripped = value.strip()
         if not stripped:
             return 0
+        if _WITH_BASE.fullmatch(stripped):
+            return int(stripped, 0)
         return float(stripped) if _NUMBER.fullmatch(stripped) else math.nan
     if isinstance(value, list):
         return number(text(value))

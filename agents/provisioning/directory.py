@@ -125,6 +125,16 @@ class Directory(Source):
         ]
         return next((group for group in here if group.body.entity_type == entity_type), here[0] if here else None)
 
+    def protocols(self, body: DeviceBody, identity: Identity) -> tuple[str, ...]:
+        """Return the profiles that a device may speak: by what it says, among those of the groups of its apikey.
+
+        A group's outweigh the device's own word, which means nothing to the FIWARE agents.
+        """
+        said = profiles_of(body.protocol, "", self._profiles)
+        groups = [it for it in self._groups.get(identity.apikey, {}).values() if it.identity[:2] == identity[:2]]
+        spoken = tuple(dict.fromkeys(profile for group in groups for profile in group.profiles))
+        return tuple(profile for profile in said if profile in spoken) or spoken or said
+
     def is_resource(self, resource: str) -> bool:
         """Whether any group has this route."""
         return any(resource in groups for groups in self._groups.values())

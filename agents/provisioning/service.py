@@ -227,7 +227,7 @@ class Provisioning:
             await self._commands.removed(spec)
 
     def _spec(self, record: Record) -> DeviceSpec:
-        return provisioned_spec(record, self._directory, self._profiles)
+        return provisioned_spec(record, self._directory)
 
     def _profiles_of(self, body: GroupBody, resource: str) -> tuple[str, ...]:
         return profiles_of(body.protocol, resource, self._profiles)

@@ -63,7 +63,7 @@ async def read(request: Request, directory: Directory | None) -> Asked:
     profile = _profile(request, route)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST":
-        _require_type(profile, content_type)
+        _require_type(profile, content_type or (_TEXT if profile == ULTRALIGHT_PROFILE else ""))
         payload: bytes | None = await read_body(request, MAX_PAYLOAD_BYTES)
         if profile == JSON_PROFILE and route.attribute is not None:
             payload = _as_json(payload or b"", content_type)

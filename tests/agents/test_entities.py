@@ -96,6 +96,8 @@ def test_names_of_entities_become_uris(name: str, id_: str) -> None:
         ("Boolean", "false", {"type": "Property", "value": False}),
         ("Array", "[1]", {"type": "Property", "value": [1]}),
         ("DateTime", "2026-01-01T01:00:00+01:00", {"type": "Property", "value": "2026-01-01T00:00:00.000Z"}),
+        ("Date", "2026-01-01T01:00:00+02:00", {"type": "Property", "value": "2025-12-31"}),
+        ("Time", "10:30", {"type": "Property", "value": "10:30:00"}),
         ("Relationship", "urn:ngsi-ld:A:1", {"type": "Relationship", "object": "urn:ngsi-ld:A:1"}),
         ("LanguageProperty", {"fr": "a"}, {"type": "LanguageProperty", "languageMap": {"fr": "a"}}),
         ("VocabProperty", "v", {"type": "VocabProperty", "vocab": "v"}),

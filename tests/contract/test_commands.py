@@ -322,6 +322,45 @@ async def test_notified_twice(site: Site) -> None:
     assert (await site.request("POST", f"{site.north}/notify", {"data": 7}))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/attrs/ring", {"type": "Property", "value": " "}),
+        ("PUT", "/attrs/ring", {"type": "Property", "value": " "}),
+        ("PATCH", "/attrs", {"ring": {"type": "Property", "value": " "}}),
+        ("PATCH", "", {"ring": {"type": "Property", "value": " "}}),
+    ],
+)
+async def test_asked_of_the_agent_itself(
+    site: Site, free_port: Callable[[], int], method: str, path: str, body: dict[str, Any]
+) -> None:
+    """As the tutorials try a command out; by its address the agent is a context source."""
+    device = f"bell-direct-{method.lower()}{path.count('/')}"
+    async with http_device(free_port()) as bell:
+        bell.answer = b'{"ring": "rung"}'
+        entity = await provision(site, device, transport="HTTP", endpoint=bell.url)
+        url = f"{site.north}/ngsi-ld/v1/entities/{entity}{path}"
+        tutorial = {"fiware_service": "openiot", "fiware_servicepath": "/"}
+        assert (await site.request(method, url, body, **tutorial))[:2] == (204, "")
+        await site.arrived(entity, ring_status="OK", ring_info="rung")
+    assert [told.body for told in bell.told] == [b'{"ring":" "}']
+    nobody = url.replace("Bell", "Nobody")
+    status, answer, _ = await site.request(method, nobody, body, NGSILD_Tenant="openiot")
+    assert (status, answer["name"]) == (404, "DEVICE_NOT_FOUND")
+
+
+async def test_group_outweighs_the_protocol_of_its_device(site: Site, free_port: Callable[[], int]) -> None:
+    """In tutorials for JSON, devices are labelled UltraLight: to the agents the label means nothing."""
+    async with http_device(free_port()) as bell:
+        members = {"apikey": JSON_KEY, "transport": "HTTP", "endpoint": bell.url}
+        entity = await provision(site, "bell-label", "PDI-IoTA-UltraLight", **members)
+        await command(site, entity, "ring", " ")
+        await until(lambda: [told.body for told in bell.told] == [b'{"ring":" "}'])
+    url = f"{site.south}/iot/json?i=bell-label&k={JSON_KEY}"
+    assert (await site.request("POST", url, {"t": 3}))[0] == 200
+    await site.arrived(entity, t=3)
+
+
 async def test_subscription_follows_what_is_provisioned(site: Site) -> None:
     async def watched() -> list[list[str]]:
         _, _, subscriptions = await site.api("GET", "subscriptions?limit=100", NGSILD_Tenant=TENANT)

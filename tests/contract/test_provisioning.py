@@ -38,7 +38,7 @@ async def test_life_of_a_group(site: Site) -> None:
     )
     _, answer = await site.provision("GET", "/iot/services" + query)
     assert (answer["services"][0]["entity_type"], answer["services"][0]["trust"]) == ("Hall", "x")
-    assert await site.provision("DELETE", "/iot/services" + query) == (204, "")
+    assert await site.provision("DELETE", "/iot/services/" + query) == (204, "")
     assert await site.provision("GET", "/iot/groups" + query) == (200, {"count": 0, "groups": []})
 
 

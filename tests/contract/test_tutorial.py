@@ -120,6 +120,7 @@ async def test_http_ultralight(site: Site) -> None:
     assert found is not None
     assert found["t"] == {"type": "Property", "value": 16, "observedAt": "2026-01-02T03:04:05.000Z"}
     assert (await site.request("POST", url, data="t|15|k|abc", Content_Type="text/plain"))[:2] == (200, "")
+    assert (await site.request("POST", url, data=b"t|15|k|abc", Content_Type=""))[:2] == (200, "")
     again = await site.entity("urn:ngsi-ld:Thing:http-3")
     assert again is not None
     assert (again["t"]["value"], again["k"]["value"]) == (15, "abc")
