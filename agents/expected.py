@@ -4,19 +4,20 @@ An agent watches those of the slots it holds, so that one agent watches a device
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import orjson
 
 from agents.device import Device
 from agents.provisioning.bodies import DeviceBody
-from agents.provisioning.directory import Directory
+from agents.provisioning.directory import Directory, Stored
 from agents.provisioning.specs import profiles_of
 from agents.registry import Key, Registry
 from agents.slots import slot_of
 from agents.specification import DeviceSpec
 
-READ_AT_ONCE_COUNT = 500
-"""Provisioned devices that are looked at in one go: they lie in memory as text."""
+READ_AT_ONCE_COUNT = 100
+"""Provisioned devices that are parsed in one go: they lie in memory as text."""
 
 
 class Expected:
@@ -52,13 +53,30 @@ class Expected:
         if self._directory is None:
             return
         stored = self._directory.stored()
-        start = self._position if self._position < len(stored) else 0
-        self._position = start + READ_AT_ONCE_COUNT
-        for device in stored[start : self._position]:
-            body = DeviceBody.model_validate(orjson.loads(device.body))
-            spoken = profiles_of(body.protocol, "", self._registry.profiles)
-            keys = [Key(profile, device.identity.apikey, device.identity.name) for profile in spoken]
-            yield from [key for key in keys if (spec := self._directory.named(key)) and spec.device_type][:1]
+        typed = cache(self._has_typed_group)
+        start, self._position, left = self._position, 0, READ_AT_ONCE_COUNT
+        for position in range(start, len(stored)):
+            device = stored[position]
+            if b"device_type" not in device.body and not typed(device.identity.apikey):
+                continue
+            if not left:
+                self._position = position
+                return
+            left -= 1
+            if (key := self._key_of(device)) is not None:
+                yield key
+
+    def _has_typed_group(self, apikey: str) -> bool:
+        assert self._directory is not None
+        groups = (self._directory.group(profile, apikey) for profile in self._registry.profiles)
+        return any(group is not None and group.member("any").device_type for group in groups)
+
+    def _key_of(self, device: Stored) -> Key | None:
+        assert self._directory is not None
+        body = DeviceBody.model_validate(orjson.loads(device.body))
+        spoken = profiles_of(body.protocol, "", self._registry.profiles)
+        keys = [Key(profile, device.identity.apikey, device.identity.name) for profile in spoken]
+        return next((key for key in keys if (spec := self._directory.named(key)) and spec.device_type), None)
 
 
 def _should_speak(spec: DeviceSpec) -> bool:

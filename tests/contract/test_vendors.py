@@ -218,9 +218,14 @@ async def test_provisioned_device_that_never_speaks_is_offline(mongo: str, mqtt_
             {"device_id": "free", "protocol": "tasmota", "entity_type": "Room"},
         ]
         assert (await site.provision("POST", "/iot/devices", {"devices": bodies}, "silent"))[0] == 201
+        group = {"resource": "/iot/json", "apikey": "murmur", "entity_type": "Pump", **watched}
+        assert (await site.provision("POST", "/iot/groups", {"groups": [group]}, "silent"))[0] == 201
+        await site.publish("/json/murmur/m1/attrs", '{"n": 1}')
+        await site.arrived("urn:ngsi-ld:Pump:m1", "silent", n=1)
     async with running_site(mongo, mqtt_url, context_api, database="silent", silent_after_intervals=1.0) as site:
         await site.arrived("urn:ngsi-ld:Device:mute", "silent", deviceState="offline")
         await site.arrived("urn:ngsi-ld:Alert:device-mute", "silent", status="open")
+        await site.arrived("urn:ngsi-ld:Device:m1", "silent", deviceState="offline")
         await site.publish("tele/mute/STATE", '{"POWER": "ON"}')
         await site.arrived("urn:ngsi-ld:Alert:device-mute", "silent", status="closed")
         assert await site.entity("urn:ngsi-ld:Device:free", "silent") is None
