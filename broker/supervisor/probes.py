@@ -25,16 +25,16 @@ def why_not_listening(host: str, port: int) -> str | None:
         return f"does not listen: {problem.strerror or problem}"
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether a server can be bound there now."""
+def why_not_free(host: str, port: int) -> OSError | None:
+    """What hinders a server from being bound there now; None when nothing does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as problem:
+            return problem
+    return None
 
 
 def check_mqtt(url: str, within_s: float) -> None:

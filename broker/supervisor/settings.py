@@ -12,6 +12,12 @@ SETTINGS_GROUP = "medina.settings"
 """Entry points of the settings of every role, also of packages that this one must not import."""
 _ELSEWHERE = frozenset({"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS"})
 """Variables that other parts read: the command line, the leash of child processes, docker-compose."""
+_WRITTEN = {
+    "MEDINA_CORS_ORIGINS": "*, or origins such as https://city.example,http://localhost:8000",
+    "MEDINA_DATABASE": "up to 21 small letters and digits, a letter first",
+    "MEDINA_PUBLIC_URL": "https://city.example",
+}
+"""What to say in place of a regular expression."""
 _PREFIXES = {"DeliverySettings": "MEDINA_DELIVERY_"}
 
 
@@ -45,10 +51,13 @@ def settings_problem(problem: ValueError) -> str | None:
     if not isinstance(problem, ValidationError) or not problem.title.endswith("Settings"):
         return None
     prefix = _PREFIXES.get(problem.title, "MEDINA_")
-    lines = [
-        f"{_variable(error['loc'], prefix)}: {error['msg'].removeprefix('Value error, ')} (given {error['input']!r})"
-        for error in problem.errors()
-    ]
+    lines = []
+    for error in problem.errors():
+        variable = _variable(error["loc"], prefix)
+        said = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch" and variable in _WRITTEN:
+            said = f"write it as {_WRITTEN[variable]}"
+        lines.append(f"{variable}: {said} (given {error['input']!r})")
     return "; ".join(lines)
 
 

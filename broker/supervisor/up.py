@@ -1,6 +1,7 @@
 """`medina up`: claim the data folder, start the roles as early as each can, watch them, stop them in order."""
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -10,9 +11,9 @@ from typing import Final
 from broker.storage.mongo_replica import check_replica_set, shown
 from broker.supervisor import roles as role_table
 from broker.supervisor.console import Screen
-from broker.supervisor.errors import PortTaken
+from broker.supervisor.errors import PortTaken, StartError
 from broker.supervisor.folder import DataFolder, claimed
-from broker.supervisor.probes import check_mqtt, is_free
+from broker.supervisor.probes import check_mqtt, why_not_free
 from broker.supervisor.process import Member
 from broker.supervisor.roles import Role
 from broker.supervisor.settings import UpSettings, without_effect
@@ -83,11 +84,8 @@ class Supervisor:
         for role in roles:
             host = self._settings.host if role.name not in ("mongod", "mqtt") else "127.0.0.1"
             for port, variable in ((role.port, role.port_variable), *role.further_ports):
-                if not is_free(host, port):
-                    raise PortTaken(
-                        f"Port {port} on {host} is taken by another program, and the {role.title} needs it. Stop that "
-                        f"program, or choose another port with {variable}, e.g. {variable}={port + 100} medina up."
-                    )
+                if problem := why_not_free(host, port):
+                    raise _not_free(problem, host, port, role.title, variable)
 
     async def _check_given_servers(self) -> None:
         if self._settings.mongodb_uri:
@@ -141,3 +139,15 @@ class Supervisor:
             f"  -H 'Link: {CONTEXT_LINK}'",
             "",
         ]
+
+
+def _not_free(problem: OSError, host: str, port: int, title: str, variable: str) -> StartError:
+    if problem.errno == errno.EADDRINUSE:
+        return PortTaken(
+            f"Port {port} on {host} is taken by another program, and the {title} needs it. Stop that program, or "
+            f"choose another port with {variable}, e.g. {variable}={port + 100} medina up."
+        )
+    return StartError(
+        f"The {title} cannot listen on {host}:{port} ({problem.strerror}). Choose an address of this machine with "
+        f"MEDINA_HOST, or another port with {variable}."
+    )

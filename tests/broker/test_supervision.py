@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from broker.notify.settings import DeliverySettings
+from broker.settings import Settings
 from broker.supervisor import process
 from broker.supervisor.errors import AlreadyRunning
 from broker.supervisor.folder import DataFolder, claimed
@@ -38,6 +39,16 @@ def test_a_wrong_setting_is_named_by_its_variable() -> None:
     assert "MEDINA_MQTT_PORT" in text
     assert "DEMO:" in text
     assert settings_problem(ValueError("a defect")) is None
+
+
+def test_how_a_setting_is_written_is_told_in_words() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(cors_origins="localhost:8000", database="Medina")
+    text = settings_problem(caught.value)
+    assert text is not None
+    assert "MEDINA_CORS_ORIGINS: write it as *, or origins such as https://city.example" in text
+    assert "MEDINA_DATABASE: write it as up to 21 small letters" in text
+    assert "pattern" not in text
 
 
 def test_a_setting_of_the_delivery_is_named_in_full() -> None:

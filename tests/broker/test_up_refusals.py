@@ -158,3 +158,10 @@ def test_mqtt_broker_refuses_the_password(tmp_path: Path, free_port: FreePort, m
 
 def test_setting_is_no_number(tmp_path: Path, free_port: FreePort) -> None:
     assert "MEDINA_PORT" in Up(tmp_path, free_port, MEDINA_PORT="many").refused()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.example"])
+def test_an_address_of_another_machine_is_refused(tmp_path: Path, free_port: Callable[[], int], host: str) -> None:
+    text = Up(tmp_path, free_port, MEDINA_HOST=host).refused()
+    assert f"cannot listen on {host}" in text
+    assert "Choose an address of this machine with MEDINA_HOST" in text
