@@ -3,7 +3,7 @@
 The filter finds what may be wanted, and in most cases just what is. Where it has a geo-query in it, each entity found
 is compared exactly on its way to the client; pages and counts are those of the entities that passed.
 
-Documents come in batches of bytes and are decoded one by one: a batch of large ones, decoded, takes several times its
+Documents come in batches of bytes. Those of large ones are decoded one by one: decoded, a batch takes several times its
 size, and nobody else gets a turn meanwhile.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from bson import decode_iter
+from bson import decode_all, decode_iter
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -32,6 +32,9 @@ COMPARED_MAX = 200_000
 
 _BATCH_COUNT = 500
 """Documents that MongoDB sends at a time, as far as they fit its 16 MB."""
+
+_SMALL_BYTES = 500_000
+"""Up to this size a batch is decoded at once, which is quicker."""
 
 _Collection = AsyncCollection[dict[str, Any]]
 _HIDDEN = {"changes": 0, "geo": 0, "values": 0}
@@ -141,7 +144,7 @@ async def _sorted_in_memory(
 async def _entities(batches: AsyncIterator[Any], now: str) -> AsyncIterator[Entity]:
     """The entities, of batches of BSON documents, without what has expired of them."""
     async for batch in batches:
-        for item in decode_iter(batch):
+        for item in decode_all(batch) if len(batch) < _SMALL_BYTES else decode_iter(batch):
             entity = documents.living(item, now)
             if entity is not None:
                 yield entity
