@@ -118,7 +118,7 @@ async def context_api(mongo: str) -> AsyncIterator[Api]:
 @pytest.fixture(scope="session")
 async def notifier(mongo: str, context_api: Api) -> AsyncIterator[None]:
     """The notifier of that context API: without it no agent learns of commands."""
-    settings = BrokerSettings(mongodb_uri=mongo, database="contract")
+    settings = BrokerSettings(mongodb_uri=mongo, database="contract", contexts="pilots/campus/contexts")
     async with running_notifier(settings, DeliverySettings(first_retry_s=0.05, retry_cap_s=0.2)) as running:
         await until(lambda: not any(running.checks().values()))
         yield

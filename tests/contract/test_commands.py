@@ -427,6 +427,27 @@ async def test_device_with_a_session_that_is_away(site: Site) -> None:
         await until(lambda: bell.heard == ['{"ring":"later"}'])
 
 
+async def test_restart_of_the_agent(mongo: str, site: Site, free_port: Callable[[], int]) -> None:
+    """What it has taken, and what is written while it is down, reaches a device that comes back after it."""
+    port = free_port()
+    changes = {"database": "commandrestart", "mqtt_client_id": "commands-restart", "agent_port": port}
+    device = {"device_id": "gong", "apikey": "gongs", "entity_name": "urn:ngsi-ld:Gong:1", "entity_type": "Gong"}
+    device |= {"protocol": "IoTA-JSON"}
+    async with running_site(mongo, site.mqtt_url, site.api, **changes) as first:
+        body = {"devices": [{**device, "commands": [{"name": "strike", "type": "command"}]}]}
+        assert (await first.provision("POST", "/iot/devices", body))[0] == 201
+        await command(first, "urn:ngsi-ld:Gong:1", "strike", "once")
+        await first.arrived("urn:ngsi-ld:Gong:1", strike_status="PENDING")
+    await command(site, "urn:ngsi-ld:Gong:1", "strike", "twice")
+    async with running_site(mongo, site.mqtt_url, site.api, **changes) as again:
+        await until_listed(again, "gong", 2)
+        async with mqtt_device(site.mqtt_url, "/gongs/gong/cmd") as gong:
+            gong.answer = lambda payload: ("/json/gongs/gong/cmdexe", payload.replace('ce"', 'ce done"'))
+            await until(lambda: gong.heard == ['{"strike":"once"}', '{"strike":"twice"}'])
+            await again.arrived("urn:ngsi-ld:Gong:1", strike_status="OK", strike_info="twice done")
+        assert [each["info"] for each in await listed(again, device="gong")] == ["once done", "twice done"]
+
+
 async def test_a_second_agent_takes_what_the_first_sends(mongo: str, site: Site) -> None:
     """Notifications and results may go to any agent; the one that leads sends, in order."""
     async with running_site(mongo, site.mqtt_url, site.api, mqtt_client_id="commands-second", agent_slots=1) as other:
