@@ -23,6 +23,8 @@ MAX_KEPT_BYTES = 64_000
 MAX_PENDING_COUNT = 1000
 """Rejections that may wait to be written to MongoDB; beyond that the oldest are only counted."""
 WRITE_EVERY_S = 1.0
+LOGGED_A_SECOND_COUNT = 10
+"""Lines in the log; of a fleet that nobody has provisioned every message is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Rejections:
         self._pseudonyms = pseudonyms
         self._metrics = metrics
         self._pending: deque[Kept] = deque(maxlen=MAX_PENDING_COUNT)
+        self._second = self._logged_count = self._unlogged_count = 0
         self.store = store
 
     def add(self, error: MeasureError, topic: str, payload: bytes, profile: Profile | None, at: datetime) -> None:
@@ -65,8 +68,7 @@ class Rejections:
         )
         self._kept.append(rejection)
         self._metrics.rejected.labels(error.reason).inc()
-        told = asdict(rejection)
-        log.warning("message rejected", **{name: value for name, value in told.items() if name not in ("at", "id")})
+        self._log(rejection, int(at.timestamp()))
         if self.store is not None:
             may_be_kept = profile is not None and not profile.bears_identity and len(payload) <= MAX_KEPT_BYTES
             is_whole = len(topic) <= SHOWN_CHARACTERS
@@ -74,6 +76,18 @@ class Rejections:
             self._pending.append(
                 Kept(rejection.at, rejection.topic, rejection.reason, rejection.detail, rejection.payload, kept)
             )
+
+    def _log(self, rejection: Rejection, second: int) -> None:
+        if second != self._second:
+            if self._unlogged_count:
+                log.warning("further messages rejected", count=self._unlogged_count)
+            self._second, self._logged_count, self._unlogged_count = second, 0, 0
+        if self._logged_count == LOGGED_A_SECOND_COUNT:
+            self._unlogged_count += 1
+            return
+        self._logged_count += 1
+        told = asdict(rejection)
+        log.warning("message rejected", **{name: value for name, value in told.items() if name not in ("at", "id")})
 
     def latest(self) -> list[Rejection]:
         """Return what this agent keeps in memory, newest first."""
@@ -95,6 +109,7 @@ class Rejections:
 
     async def run(self) -> None:
         """Write rejections to MongoDB, for ever."""
+        is_told = False
         while True:
             await asyncio.sleep(WRITE_EVERY_S)
             if self.store is None:
@@ -102,7 +117,11 @@ class Rejections:
             try:
                 await self._write(self.store)
             except StoreUnavailable as error:
-                log.warning("rejections are not written yet", count=len(self._pending), why=str(error))
+                if not is_told:
+                    log.warning("rejections are not written yet", count=len(self._pending), why=str(error))
+                is_told = True
+            else:
+                is_told = False
 
     async def _write(self, store: MongoRejections) -> None:
         if not self._pending:

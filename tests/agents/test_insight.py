@@ -1,13 +1,19 @@
 """Who speaks, what passes, what was rejected and replayed: over the API of port 4041 and its commands."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from agents.agent import Agent
 from agents.cli import agent as commands
+from agents.errors import UnknownDevice
+from agents.metrics import Metrics
+from agents.rejections import Rejections
+from tests.agents.corpus import PSEUDONYMS
 from tests.agents.receiver import Receiver
 from tests.agents.test_agent import OPEN, measures, ops, running, send, settings
 from tests.waiting import until
@@ -83,3 +89,14 @@ async def test_rejected_messages_are_stored_when_the_device_is_known(
 async def test_replay_needs_mongodb(mqtt_url: str, receiver: Receiver) -> None:
     async with running(settings(mqtt_url, receiver.url)) as agent:
         assert (await post(agent, "/rejected/replay", {}))[0] == 503
+
+
+def test_a_fleet_that_nobody_knows_does_not_fill_the_log() -> None:
+    rejections = Rejections(1000, PSEUDONYMS, Metrics())
+    with capture_logs() as logged:
+        for number in range(500):
+            error = UnknownDevice(f"device {number} is unknown", "k", str(number))
+            rejections.add(error, "t", b"{}", None, datetime.fromtimestamp(number // 250, UTC))
+    assert [line["event"] for line in logged].count("message rejected") == 20
+    assert [line["count"] for line in logged if line["event"] == "further messages rejected"] == [240]
+    assert len(rejections.latest()) == 500
