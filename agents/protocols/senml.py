@@ -41,6 +41,7 @@ _LABELS: Final = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
 _LAST_PART = re.compile(r"[^:/]+(?=[:/]*$)")
+_POSITION = frozenset({"lat", "lon"})
 _JSON_ARRAYS = (b"[", b" ", b"\n", b"\r", b"\t", b"{")
 
 
@@ -48,6 +49,7 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     """Return one measure for each time, in order of time.
 
     A field is the `n` of its record, or the last part of the base name where there is none; a sum is `<field>.sum`.
+    What is in degrees of latitude and longitude without a name of its own is where the rest is (§5.1.3): `location`.
     """
     records = _records(payload)
     made: dict[float, tuple[dict[str, object], dict[str, str]]] = {}
@@ -60,7 +62,7 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
             units[name] = unit
     if not made:
         raise Empty("the list holds no value")
-    measures = ((_instant(at, received_at), *parts) for at, parts in made.items())
+    measures = ((_instant(at, received_at), _placed(values), units) for at, (values, units) in made.items())
     in_order = sorted(measures, key=lambda measure: measure[0] or received_at)
     return [Measure(values, observed_at, units=units) for observed_at, values, units in in_order]
 
@@ -140,9 +142,19 @@ def _value(record: Mapping[str, object], base: Mapping[str, object]) -> object:
     return None
 
 
+def _placed(values: dict[str, object]) -> dict[str, object]:
+    """The values with the position as GeoJSON."""
+    if not all(isinstance(values.get(name), int | float) for name in _POSITION):
+        return values
+    rest = {name: value for name, value in values.items() if name not in _POSITION}
+    return {**rest, "location": {"type": "Point", "coordinates": [values["lon"], values["lat"]]}}
+
+
 def _name(record: Mapping[str, object], base: Mapping[str, object]) -> str:
     name = record.get("n")
-    if name is None or name == "":
+    if (name is None or name == "") and record.get("u") in _POSITION:
+        name = record["u"]
+    elif name is None or name == "":
         found = _LAST_PART.search(str(base.get("bn", "")))
         name = found[0] if found else ""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
