@@ -1,8 +1,10 @@
 """Linked entities in answers and notifications (clause 4.5.23): fetched level by level, shown inside the entities or
 after them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
+
+import orjson
 
 from ngsi.entity import Entity
 from ngsi.errors import TooManyResults
@@ -13,10 +15,40 @@ from ngsi.projection import Projection
 LINKED_MAX = 5000
 """Linked entities in one answer; an entity that is shown in several places counts each time."""
 
+BYTES_MAX = 32_000_000
+"""What the entities of one answer may come to, and those linked to them: all of them are held until it is made."""
+_READ_COUNT = 100
+"""Linked entities read at a time, so that what is too much is noticed before all of it is there."""
+
 Shown = dict[str, Any]
 
 GetAll = Callable[[Sequence[str]], Awaitable[list[Entity]]]
 """Gives those of the entities that exist."""
+
+
+class _Budget:
+    """Counts the bytes of entities."""
+
+    def __init__(self) -> None:
+        self._left_bytes = BYTES_MAX
+
+    def take(self, entity: Entity) -> None:
+        """Counts one more. Raises TooManyResults."""
+        self._left_bytes -= len(orjson.dumps(entity.attributes))
+        if self._left_bytes < 0:
+            raise TooManyResults(
+                f"The entities, or those linked to them, come to more than {BYTES_MAX} bytes; ask for fewer or leave "
+                "join out"
+            )
+
+
+async def collected(found: AsyncIterator[Entity]) -> list[Entity]:
+    """All of the entities. Raises TooManyResults."""
+    budget, entities = _Budget(), []
+    async for entity in found:
+        budget.take(entity)
+        entities.append(entity)
+    return entities
 
 
 async def show_joined(
@@ -47,6 +79,7 @@ async def _fetch(get_all: GetAll, view: Presentation, roots: Sequence[Entity]) -
     fetched: dict[str, tuple[Entity, Projection]] = {}
     frontier = [(view.reduced(entity, view.projection), view.projection) for entity in roots]
     followed = {(entity.id, wanted.wish) for entity, wanted in frontier}
+    budget = _Budget()
     for _ in range(view.join_level):
         if not frontier:
             break
@@ -62,7 +95,11 @@ async def _fetch(get_all: GetAll, view: Presentation, roots: Sequence[Entity]) -
                 f"The entities are linked to more than {LINKED_MAX} others; ask for fewer, a smaller joinLevel, "
                 "or pick the Relationships to follow"
             )
-        known.update(dict.fromkeys(missing), **_by_id(await get_all(missing) if missing else []))
+        known.update(dict.fromkeys(missing))
+        for start in range(0, len(missing), _READ_COUNT):
+            for linked in await get_all(missing[start : start + _READ_COUNT]):
+                budget.take(linked)
+                known[linked.id] = linked
         frontier = []
         new = frozenset(missing)
         for link, wanted in links.items():
@@ -83,6 +120,7 @@ class _Graph:
         self._view = view
         self._known = known
         self._count = 0
+        self._budget = _Budget()
 
     def show(self, entity: Entity, projection: Projection, levels: int, path: frozenset[str]) -> Shown:
         """The entity with linked ones `levels` links deep. `path`: the ids that it is inside of, and its own."""
@@ -100,6 +138,7 @@ class _Graph:
                         f"The entities are linked to others in more than {LINKED_MAX} places; ask for fewer or a "
                         "smaller joinLevel, or use join=flat, which shows each once"
                     )
+                self._budget.take(linked)
                 return self.show(linked, wanted, levels - 1, path | {linked_id}) or None
 
             entity = embedded(entity, projection, show_linked, simplified=view.form == "simplified")

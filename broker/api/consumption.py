@@ -14,7 +14,7 @@ from broker.api.presentation import presentation
 from broker.api.query_body import read_query
 from broker.api.routing import Operation, Resource
 from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
-from broker.joined import show_joined
+from broker.joined import collected, show_joined
 from broker.storage.base import EntityQuery, EntitySelector
 from broker.turns import Turns
 from ngsi import selection
@@ -94,7 +94,7 @@ async def _page(
     store = request.tenant.entities
     found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1)
     if view.join_level:
-        entities = [entity async for entity in found]
+        entities = await collected(found)
         return await _shown(request, view, entities[: wanted.limit]), len(entities) > wanted.limit
     array, coming = LongArray(request), _Coming(view, found, wanted.limit)
     # Whether the status is 200 or 203 is known when all have been seen.

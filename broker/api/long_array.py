@@ -13,10 +13,13 @@ import orjson
 from broker.api.exchange import Request
 from broker.api.media import GEO_JSON, LD_JSON
 from ngsi import geojson
+from ngsi.errors import TooManyResults
 
 _CHUNK_BYTES = 262_144
 _HELD_BYTES = 1_000_000
 """An answer up to this size has a Content-Length and arrives whole or as an error."""
+_HELD_BYTES_MAX = 32_000_000
+"""What is held where the beginning cannot go out before the end is made."""
 
 
 class LongArray:
@@ -30,6 +33,7 @@ class LongArray:
         self._size = 0
         self._chunks: list[bytes] = []
         self._is_first = True
+        self._held_bytes = 0
         self._items: AsyncGenerator[dict[str, Any]] | None = None
 
     def add(self, item: dict[str, Any]) -> None:
@@ -47,13 +51,15 @@ class LongArray:
     async def fill(self, items: AsyncGenerator[dict[str, Any]], *, hold: bool = False) -> bool:
         """Appends items until there are no more or there is enough to hold; False if the others are left for `rest`.
 
-        `hold`: all are appended, however much that is.
+        `hold`: all are appended, because the status depends on them. Raises TooManyResults.
         """
         async for item in items:
             self.add(item)
-            if len(self._chunks) * _CHUNK_BYTES >= _HELD_BYTES and not hold:
+            if self._held_bytes >= _HELD_BYTES and not hold:
                 self._items = items
                 return False
+            if self._held_bytes > _HELD_BYTES_MAX:
+                raise TooManyResults(f"The page comes to more than {_HELD_BYTES_MAX} bytes; ask for fewer entities")
         return True
 
     def content(self, *, context_in_body: bool) -> bytes | list[bytes]:
@@ -94,6 +100,7 @@ class LongArray:
         chunk = b",".join(self._pieces)
         self._chunks.append(chunk if self._is_first else b"," + chunk)
         self._is_first = False
+        self._held_bytes += len(chunk)
         self._pieces = []
         self._size = 0
 

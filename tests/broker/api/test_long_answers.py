@@ -87,6 +87,27 @@ async def test_head_of_a_page_of_many_megabytes(api: Api, client: Client) -> Non
     await until(lambda: _is_idle(client))
 
 
+@pytest.mark.parametrize("join", ["flat", "inline"])
+@pytest.mark.parametrize("path", [f"{PATH}&limit={COUNT}", "entities/urn:ngsi-ld:Hub:1"])
+async def test_a_join_of_too_many_megabytes_is_refused(api: Api, join: str, path: str) -> None:
+    spokes = [f"urn:ngsi-ld:Broad:{number:02}" for number in range(COUNT)]
+    hub = {"id": "urn:ngsi-ld:Hub:1", "type": "Hub", "spokes": {"type": "Relationship", "object": spokes}}
+    await api("POST", "entities", hub)
+    status, _, problem = await api("GET", f"{path}{'&' if '?' in path else '?'}join={join}")
+    assert (status, problem["type"].rpartition("/")[2]) == (403, "TooManyResults")
+    few = f"{PATH}&limit=3" if "Broad" in path else f"{path}?pick=id"
+    status, _, found = await api("GET", f"{few}{'&' if '?' in few else '?'}join={join}")
+    assert status == 200
+    assert found
+
+
+async def test_a_page_that_is_held_for_its_status_is_bounded(api: Api) -> None:
+    status, _, problem = await api("GET", f"{PATH}&limit={COUNT}", Prefer="ngsi-ld=1.5")
+    assert (status, problem["type"].rpartition("/")[2]) == (403, "TooManyResults")
+    status, _, found = await api("GET", f"{PATH}&limit=20", Prefer="ngsi-ld=1.5")
+    assert (status, len(found)) == (200, 20)
+
+
 async def test_who_knows_no_chunks_gets_a_length(api: Api) -> None:
     reader, writer = await _asked(api, "HTTP/1.0")
     headers, _, body = (await reader.read()).partition(b"\r\n\r\n")
