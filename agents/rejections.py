@@ -23,7 +23,7 @@ MAX_KEPT_BYTES = 64_000
 MAX_PENDING_COUNT = 1000
 """Rejections that may wait to be written to MongoDB; beyond that the oldest are only counted."""
 WRITE_EVERY_S = 1.0
-LOGGED_A_SECOND_COUNT = 10
+LOGGED_A_SECOND_COUNT = 20
 """Lines in the log; of a fleet that nobody has provisioned every message is rejected."""
 
 
