@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from agents.api.requests import SERVICE, answer, object_of
+from agents.api.commanding import commanding_router
+from agents.api.requests import answer, object_of
 from agents.commands.command import Command
 from agents.commands.service import RunningCommands
 from agents.commands.store import Filter
 from agents.errors import StoreUnavailable, WrongShape
-from agents.provisioning.errors import DeviceNotFound, RegistryNotAvailable, WrongSyntax
-from agents.provisioning.showing import Json
-from agents.provisioning.specs import Place
+from agents.provisioning.errors import RegistryNotAvailable, WrongSyntax
 from ngsi.datetimes import system_text
 
 LIMIT_COUNT = 1000
@@ -20,11 +19,6 @@ MAX_OFFSET = 1_000_000_000
 NOTIFICATION_BYTES = 20_000_000
 """A request may have commanded thousands of devices at once, and one notification tells of all."""
 Text = Annotated[str | None, Query()]
-
-
-_ENTITY = "/ngsi-ld/v1/entities/{entity_id}"
-_ATTRIBUTES, _ATTRIBUTE = _ENTITY + "/attrs", _ENTITY + "/attrs/{name}"
-"""Source: telefonicaid/iotagent-node-lib, lib/services/northBound/contextServer-NGSI-LD.js."""
 
 
 def commands_router(commands: RunningCommands | None) -> APIRouter:
@@ -48,29 +42,7 @@ def commands_router(commands: RunningCommands | None) -> APIRouter:
             raise WrongSyntax(f"Wrong syntax in request: {error}") from error
         return answer(None, 204)
 
-    async def command(request: Request, entity_id: str, attributes: Json) -> Response:
-        try:
-            count = await served().commanded(_tenant(request, served().place), entity_id, attributes)
-        except StoreUnavailable as error:
-            raise RegistryNotAvailable(str(error)) from error
-        except WrongShape as error:
-            raise WrongSyntax(f"Wrong syntax in request: {error}") from error
-        if not count:
-            raise DeviceNotFound(f"No device was found that has these commands and the entity {entity_id}")
-        return answer(None, 204)
-
-    @router.put(_ATTRIBUTE, status_code=204)
-    @router.patch(_ATTRIBUTE, status_code=204)
-    async def command_by_attribute(request: Request, entity_id: str, name: str) -> Response:
-        """Command a device here, without the context broker: the same body, and status and info show on the entity."""
-        return await command(request, entity_id, {name: await object_of(request)})
-
-    @router.put(_ATTRIBUTES, status_code=204)
-    @router.patch(_ATTRIBUTES, status_code=204)
-    @router.patch(_ENTITY, status_code=204)
-    async def command_by_entity(request: Request, entity_id: str) -> Response:
-        """The same with several attributes in the body."""
-        return await command(request, entity_id, await object_of(request))
+    router.include_router(commanding_router(served))
 
     @router.get("/commands")
     async def list_commands(
@@ -90,12 +62,6 @@ def commands_router(commands: RunningCommands | None) -> APIRouter:
         return await _listed(served(), Filter(id=command_id), 1, 0)
 
     return router
-
-
-def _tenant(request: Request, place: Place) -> str:
-    """The tenant: as the context broker says it, else that of the FIWARE service."""
-    tenant = request.headers.get("ngsild-tenant")
-    return place.target(request.headers.get(SERVICE, "").lower(), None).tenant if tenant is None else tenant
 
 
 async def _listed(commands: RunningCommands, wanted: Filter, limit: int, offset: int) -> Response:

@@ -121,6 +121,11 @@ class CommandBody(Body):
     mqtt: MqttBody = MqttBody()
     expires_s: float | None = Field(default=None, alias="expiresAfter", gt=0, le=MAX_EXPIRES_S)
 
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _as_mapping(cls, headers: object) -> object:
+        return headers if isinstance(headers, dict) else {}  # what is no object is sent without headers by the agents
+
 
 class Common(Body):
     """What groups and devices have in common; a device's own word wins."""

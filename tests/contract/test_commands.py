@@ -221,7 +221,7 @@ async def test_expressions_payload_types_and_headers(site: Site, free_port: Call
                 "headers": {"a": "id"},
             },
             {"name": "move", "expression": "move", "payloadType": "text", "contentType": "text/plain"},
-            {"name": "raw", "expression": "raw", "payloadType": "binaryfromhex"},
+            {"name": "raw", "expression": "raw", "payloadType": "binaryfromhex", "headers": "none that can be sent"},
         ]
         entity = await provision(site, "bell-exp", transport="HTTP", endpoint=bell.url, commands=commands)
         await command(site, entity, "ring", 4)
