@@ -37,6 +37,7 @@ MAX_BATCH_BYTES = 2_000_000
 """Size of a request body, unless a single entity is larger."""
 
 _REFUSED_WHOLE = frozenset({400, 413, 422})
+_NOT_THERE = frozenset({404, 405, 501})
 
 
 class Known(NamedTuple):
@@ -189,6 +190,8 @@ class Northbound:
                 if answer.status < 300 or answer.status in _REFUSED_WHOLE:
                     return answer
                 reason, trouble = str(answer.status), _problem(answer.body, answer.status)
+                if answer.status in _NOT_THERE:
+                    trouble += f"; MEDINA_BROKER_URL {self.url} has to be that of an NGSI-LD broker with POST {PATH}"
             await self._pause(attempt, reason, trouble, pause_asked_s)
 
     def _answered(self) -> None:

@@ -154,6 +154,16 @@ async def test_undecided_answers_are_tried_again(northbound: Northbound, receive
     assert northbound.trouble is None
 
 
+async def test_a_server_without_batches_is_told_to_the_operator(receiver: Receiver) -> None:
+    elsewhere = Northbound(f"{receiver.url}/elsewhere", 100, Metrics())
+    await elsewhere.open()
+    commit = asyncio.create_task(elsewhere.commit(numbered(1)))
+    await until(lambda: "404; MEDINA_BROKER_URL" in (elsewhere.trouble or ""))
+    commit.cancel()
+    await asyncio.gather(commit, return_exceptions=True)
+    await elsewhere.close()
+
+
 async def test_retry_after_is_honoured(northbound: Northbound, receiver: Receiver) -> None:
     when = datetime.now(UTC) + timedelta(seconds=3)
     answers = [problem(503, Retry_After="1"), problem(503, Retry_After=format_datetime(when, usegmt=True))]
