@@ -17,6 +17,9 @@ _NESTING = {
     "MultiPolygon": (3, 4),
 }
 
+POSITIONS_MAX = 50_000
+"""Of one geometry: nobody else gets a turn while it is looked at."""
+
 
 def is_geometry(value: object) -> bool:
     """Whether an object claims to be one of the six geometries, right or wrong inside."""
@@ -43,7 +46,15 @@ def require_geometry(value: object, what: str) -> dict[str, Any]:
             f"{what}: the coordinates of the {value['type']} {show(value.get('coordinates'))} do not have its shape; "
             "positions are [longitude, latitude], and the rings of a polygon are closed"
         )
+    if _positions_count(value["coordinates"], depth) > POSITIONS_MAX:
+        raise BadRequestData(f"{what}: the {value['type']} has over {POSITIONS_MAX} positions; simplify it")
     return value
+
+
+def _positions_count(coordinates: list[Any], depth: int) -> int:
+    if depth == 0:
+        return 1
+    return len(coordinates) if depth == 1 else sum(_positions_count(inner, depth - 1) for inner in coordinates)
 
 
 def _is_nested(value: object, depth: int, least: int, *, closed: bool) -> bool:

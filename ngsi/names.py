@@ -12,6 +12,7 @@ percent-encoded, so that a key is one step of a path and never an operator.
 """
 
 import re
+from collections.abc import Iterator
 
 from ngsi.errors import BadRequestData
 from ngsi.vocabulary import DEFAULT_CONTEXT, NGSI_LD
@@ -79,5 +80,27 @@ def require_name(text: object, what: str) -> str:
 
 def show(value: object, limit: int = 80) -> str:
     """A value as an error text shows it: quoted, and cut when long."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    text = ""
+    for piece in _written(value, limit):
+        text += piece
+        if len(text) > limit:
+            return text[: limit - 1] + "…"
+    return text
+
+
+def _written(value: object, limit: int) -> Iterator[str]:
+    """What `repr` gives, in pieces: of a value of megabytes only the start is written."""
+    if isinstance(value, list):
+        yield "["
+        for index, item in enumerate(value):
+            yield ", " if index else ""
+            yield from _written(item, limit)
+        yield "]"
+    elif isinstance(value, dict):
+        yield "{"
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{show(key, limit)}: "
+            yield from _written(item, limit)
+        yield "}"
+    else:
+        yield repr(value[: limit + 1] if isinstance(value, str | bytes) else value)

@@ -299,6 +299,18 @@ async def test_what_a_value_is_made_of_does_not_count(api: Api, shape: str) -> N
     assert shown["a"] == (entity["a"]["value"] if "value" in entity["a"] else entity["a"])
 
 
+async def test_a_geometry_of_too_many_positions_is_refused(api: Api) -> None:
+    line = [[number % 360 - 180, number % 90] for number in range(50_001)]
+    for kind, coordinates in (("LineString", line), ("MultiLineString", [line[:30_000], line[:30_000]])):
+        value = {"type": kind, "coordinates": coordinates}
+        entity = {"id": unique_id("Line"), "type": "A", "a": {"type": "GeoProperty", "value": value}}
+        status, _, problem = await api("POST", "entities", encoded(entity), Content_Type="application/json")
+        assert (status, "over 50000 positions" in problem["detail"]) == (400, True)
+    value = {"type": "MultiPoint", "coordinates": line[:50_000]}
+    entity = {"id": unique_id("Line"), "type": "A", "a": {"type": "GeoProperty", "value": value}}
+    assert (await api("POST", "entities", encoded(entity), Content_Type="application/json"))[0] == 201
+
+
 async def test_a_batch_of_many_small_things(api: Api) -> None:
     content = b"[" + b",".join([b"{}"] * 10_000) + b"]"
     status, _, result = await api("POST", "entityOperations/create", content, Content_Type="application/json")
