@@ -17,12 +17,13 @@ JsonEntity = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A part of the site; the sensor's values are None until it has reported."""
+    """A part of the site; the sensor's values are None until it has reported. `location`: longitude, latitude."""
 
     id: str
     name: str
     capacity: int | None = None
     inside: str | None = None
+    location: tuple[float, float] | None = None
     people_counted: int | None = None
     celsius: float | None = None
     co2_ppm: float | None = None
@@ -96,6 +97,7 @@ def read_zone(entity: JsonEntity) -> Zone:
         name=name if isinstance(name, str) else short(str(entity["id"])).capitalize(),
         capacity=None if capacity is None else int(capacity),
         inside=_object(entity, "containedInZone"),
+        location=_point(entity, "location"),
         people_counted=None if people is None else int(people),
         celsius=celsius,
         co2_ppm=co2,
@@ -139,7 +141,9 @@ def read_alert(entity: JsonEntity) -> Alert | None:
     if not all(isinstance(text, str) for text in texts) or source is None or issued_at is None:
         return None
     category, sub_category, severity, description = texts
-    closed_at = moment(_value(entity, "validTo")) or issued_at if _value(entity, "status") == "closed" else None
+    is_closed = _value(entity, "status") == "closed"
+    # The agent's alerts say with `observedAt` since when they are closed.
+    closed_at = moment(_value(entity, "validTo")) or _observed_at(entity, "status") or issued_at if is_closed else None
     return Alert(category, sub_category, severity, source, description, issued_at, closed_at)
 
 
@@ -150,6 +154,8 @@ def zone_entity(zone: Zone) -> JsonEntity:
         entity["capacity"] = _property(zone.capacity)
     if zone.inside is not None:
         entity["containedInZone"] = {"type": "Relationship", "object": zone.inside}
+    if zone.location is not None:
+        entity["location"] = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": list(zone.location)}}
     return entity
 
 
@@ -219,6 +225,14 @@ def _number(entity: JsonEntity, name: str) -> float | None:
 def _object(entity: JsonEntity, name: str) -> str | None:
     value = _instance(entity, name).get("object")
     return value if isinstance(value, str) else None
+
+
+def _point(entity: JsonEntity, name: str) -> tuple[float, float] | None:
+    value = _value(entity, name)
+    if not isinstance(value, dict) or value.get("type") != "Point":
+        return None
+    longitude, latitude, *_ = value["coordinates"]
+    return longitude, latitude
 
 
 def _observed_at(entity: JsonEntity, name: str) -> datetime | None:

@@ -20,7 +20,6 @@ RECHECK_STAYS: Final = timedelta(minutes=10)
 # category and subCategory of the alerts written here
 _CROWD: Final = ("security", "crowdRisk")
 _RECHECK: Final = ("health", "recheck")
-_SILENT: Final = ("device", "silent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +84,11 @@ def is_silent(device: Device, now: datetime) -> bool:
 def wanted_alerts(
     occupancies: Mapping[str, Occupancy],
     screenings: Iterable[Screening],
-    devices: Iterable[Device],
     zones: Mapping[str, Zone],
     now: datetime,
 ) -> dict[str, Alert]:
-    """The alerts that should be open now, by id."""
-    alerts = [
-        *_overcrowding(occupancies, zones, now),
-        *_rechecks(screenings, zones, now),
-        *(_silence(device, zones, now) for device in silent(devices, now)),
-    ]
+    """The alerts that should be open now, by id. Those about silent devices are the agent's."""
+    alerts = [*_overcrowding(occupancies, zones, now), *_rechecks(screenings, zones, now)]
     return {alert.id: alert for alert in alerts}
 
 
@@ -113,7 +107,7 @@ def alert_changes(known: Mapping[str, Alert], wanted: Mapping[str, Alert], now: 
 
 def _is_ours(id_: str, alert: Alert) -> bool:
     """Alerts of others are shown, but only those who opened them close them."""
-    return id_ == alert.id and (alert.category, alert.sub_category) in (_CROWD, _RECHECK, _SILENT)
+    return id_ == alert.id and (alert.category, alert.sub_category) in (_CROWD, _RECHECK)
 
 
 def _order(event: AccessEvent) -> tuple[datetime, int, str]:
@@ -164,12 +158,6 @@ def _rechecks(screenings: Iterable[Screening], zones: Mapping[str, Zone], now: d
             place = _name(screening.zone, zones)
             description = f"Measure again with a clinical thermometer at {place} ({short(device)})"
             yield Alert(*_RECHECK, "medium", device, description, screening.observed_at)
-
-
-def _silence(device: Device, zones: Mapping[str, Zone], now: datetime) -> Alert:
-    place = f" at {_name(device.zone, zones)}" if device.zone else ""
-    severity = "medium" if device.type == "BadgeReader" else "low"
-    return Alert(*_SILENT, severity, device.id, f"{short(device.id)}{place} sends nothing", now)
 
 
 def _name(zone_id: str | None, zones: Mapping[str, Zone]) -> str:

@@ -22,6 +22,7 @@ def site_zones(path: Path = ZONES_FILE) -> list[Zone]:
             name=row["name"],
             capacity=row.get("capacity"),
             inside=zone_id(row["inside"]) if "inside" in row else None,
+            location=(row["location"][0], row["location"][1]) if "location" in row else None,
         )
         for row in rows
     ]

@@ -58,9 +58,7 @@ class CampusState:
 
     def wanted_alerts(self, now: datetime) -> dict[str, Alert]:
         """The alerts that should be open now, by id."""
-        return rules.wanted_alerts(
-            self.occupancy(now), self.screenings.values(), self.devices.values(), self.zones, now
-        )
+        return rules.wanted_alerts(self.occupancy(now), self.screenings.values(), self.zones, now)
 
     def newest_message(self) -> datetime | None:
         """When a device was last heard, by its own clock."""

@@ -57,6 +57,14 @@ def test_zones_and_alerts_come_back_as_they_were_written() -> None:
             assert alert.id == example["id"]
 
 
+def test_an_alert_of_the_agent_is_over_since_it_said_so() -> None:
+    [example] = [example for example in EXAMPLES if example["type"] == "Alert"]
+    at = "2026-03-02T11:50:00.000Z"
+    alert = read_alert({**example, "status": {"type": "Property", "value": "closed", "observedAt": at}})
+    assert alert is not None
+    assert alert.closed_at == model.moment(at)
+
+
 def test_the_example_of_a_badge_event_is_understood() -> None:
     [example] = [example for example in EXAMPLES if example["type"] == "AccessEvent"]
     event = model.read_access_event(example)

@@ -127,7 +127,7 @@ def test_a_device_is_silent_after_three_intervals() -> None:
 
 def test_alerts_open_change_and_close_under_the_same_id() -> None:
     def wanted(inside: int) -> dict[str, Alert]:
-        return rules.wanted_alerts({CAFETERIA: rules.Occupancy(inside, inside, 80)}, [], [], ZONES, NOON)
+        return rules.wanted_alerts({CAFETERIA: rules.Occupancy(inside, inside, 80)}, [], ZONES, NOON)
 
     id_ = "urn:ngsi-ld:Alert:security-cafeteria"
     assert wanted(63) == {}
@@ -148,6 +148,8 @@ def test_alerts_open_change_and_close_under_the_same_id() -> None:
 def test_alerts_of_others_stay_as_they_are() -> None:
     foreign = Alert("security", "suspiciousAction", "high", HALL, "Door forced", NOON)
     assert rules.alert_changes({"urn:ngsi-ld:Alert:guard-17": foreign}, {}, NOON) == []
+    agents = Alert("device", "silent", "low", "urn:ngsi-ld:Device:zs-hall", "zs-hall sends nothing", NOON)
+    assert rules.alert_changes({agents.id: agents}, {}, NOON) == []
 
 
 def test_a_recheck_raises_a_health_alert_for_some_minutes() -> None:
@@ -157,19 +159,10 @@ def test_a_recheck_raises_a_health_alert_for_some_minutes() -> None:
         for result in ("pass", "misread", "recheck")
     ]
     soon, later = NOON + timedelta(minutes=9), NOON + timedelta(minutes=10)
-    [alert] = rules.wanted_alerts({}, screenings, [], ZONES, soon).values()
+    [alert] = rules.wanted_alerts({}, screenings, ZONES, soon).values()
     assert (alert.id, alert.category) == ("urn:ngsi-ld:Alert:health-cam-gate-1", "health")
-    assert rules.wanted_alerts({}, screenings, [], ZONES, later) == {}
-    assert rules.wanted_alerts({}, screenings[:2], [], ZONES, soon) == {}
-
-
-def test_a_silent_reader_matters_more_than_a_silent_sensor() -> None:
-    devices = [
-        Device(f"urn:ngsi-ld:{kind}:x", kind, HALL, 10, NOON - timedelta(minutes=1))
-        for kind in ("BadgeReader", "Device")
-    ]
-    severities = [rules.wanted_alerts({}, [], [device], ZONES, NOON).popitem()[1].severity for device in devices]
-    assert severities == ["medium", "low"]
+    assert rules.wanted_alerts({}, screenings, ZONES, later) == {}
+    assert rules.wanted_alerts({}, screenings[:2], ZONES, soon) == {}
 
 
 def test_the_state_stays_bounded() -> None:
