@@ -44,7 +44,7 @@ def require_geometry(value: object, what: str) -> dict[str, Any]:
     if not _is_nested(value.get("coordinates"), depth, least, closed=depth >= 2 and least == 4):
         raise BadRequestData(
             f"{what}: the coordinates of the {value['type']} {show(value.get('coordinates'))} do not have its shape; "
-            "positions are [longitude, latitude], and the rings of a polygon are closed"
+            "positions are [longitude, latitude], a latitude is between -90 and 90, the rings of a polygon are closed"
         )
     if _positions_count(value["coordinates"], depth) > POSITIONS_MAX:
         raise BadRequestData(f"{what}: the {value['type']} has over {POSITIONS_MAX} positions; simplify it")
@@ -73,4 +73,5 @@ def _is_position(value: object) -> bool:
         isinstance(value, list)
         and len(value) >= 2
         and all(isinstance(number, int | float) and not isinstance(number, bool) for number in value)
+        and -90 <= value[1] <= 90
     )

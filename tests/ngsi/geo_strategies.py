@@ -20,8 +20,8 @@ _boxes = st.tuples(positions, st.sampled_from([0.25, 1, 3]), st.sampled_from([0.
         for x, y in (
             (item[0][0], item[0][1]),
             (item[0][0] + item[1], item[0][1]),
-            (item[0][0] + item[1], item[0][1] + item[2]),
-            (item[0][0], item[0][1] + item[2]),
+            (item[0][0] + item[1], min(item[0][1] + item[2], 90)),
+            (item[0][0], min(item[0][1] + item[2], 90)),
             (item[0][0], item[0][1]),
         )
     ]
