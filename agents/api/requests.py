@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from agents.errors import ContractError
 from agents.provisioning.errors import MissingHeaders, RegistryNotAvailable, WrongSyntax
@@ -83,6 +84,18 @@ async def refused(request: Request, error: Exception) -> Response:
     return response
 
 
+async def nothing_there(request: Request, error: Exception) -> Response:
+    """Answer a path or a method that there is not."""
+    assert isinstance(error, HTTPException)
+    name = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    response = answer(
+        {"name": name, "message": f"{error.detail}: {request.method} {request.url.path}"}, error.status_code
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
 def answer_refusals(app: FastAPI) -> None:
-    """Make the app answer ContractErrors."""
+    """Make the app answer ContractErrors, and what has no route, in one form."""
     app.add_exception_handler(ContractError, refused)
+    app.add_exception_handler(HTTPException, nothing_there)

@@ -154,6 +154,13 @@ async def test_about(site: Site) -> None:
         assert about["port"] == str(site.agent.port)
 
 
+async def test_nothing_there(site: Site) -> None:
+    status, answer, _ = await site.request("GET", f"{site.north}/iot/nothing")
+    assert (status, answer) == (404, {"name": "ROUTE_NOT_FOUND", "message": "Not Found: GET /iot/nothing"})
+    status, answer, headers = await site.request("DELETE", f"{site.north}/iot/about")
+    assert (status, answer["name"], headers["allow"]) == (405, "METHOD_NOT_ALLOWED", "GET")
+
+
 async def test_level_of_the_log(site: Site) -> None:
     url = f"{site.north}/admin/log"
     assert (await site.request("GET", url))[:2] == (200, {"level": "INFO"})
