@@ -261,7 +261,7 @@ async def test_deadline_of_a_command_and_of_its_definition(site: Site) -> None:
     entity = await provision(site, "bell-hurry", transport="HTTP", commands=commands)
     await command(site, entity, "ring", "now or never")
     await command(site, entity, "stop", "some time")
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = {"type": "Property", "value": "until then", "expiresAt": soon}
     assert (await site.api("PATCH", f"entities/{entity}/attrs/move", body, NGSILD_Tenant=TENANT))[0] == 204
     await site.arrived(entity, ring_status="EXPIRED", move_status="EXPIRED", stop_status="PENDING")
