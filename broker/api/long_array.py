@@ -12,6 +12,7 @@ import orjson
 
 from broker.api.exchange import Request
 from broker.api.media import GEO_JSON, LD_JSON
+from broker.kept_json import kept_json
 from ngsi import geojson
 from ngsi.errors import TooManyResults
 
@@ -42,7 +43,7 @@ class LongArray:
             item = geojson.feature(item, self._geometry)
         elif self._accept == LD_JSON:
             item["@context"] = self._context
-        piece = orjson.dumps(item)
+        piece = kept_json(item)
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > _CHUNK_BYTES:

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from broker.joined import GetAll, show_joined
+from broker.kept_json import kept_json
 from broker.notify.matcher import ATTRIBUTE_DELETED, ENTITY_DELETED
 from broker.notify.progress import Ticket
 from broker.notify.subscriber import Subscriber
@@ -42,10 +41,10 @@ class State:
         """The entity as the subscriber wants it, as JSON; made once for all subscribers with the same view."""
         view = subscriber.view
         if self.change.event == "deleted":
-            return orjson.dumps(deleted_entity(self.entity, self.change, view, _watched_deletions(subscriber, self)))
+            return kept_json(deleted_entity(self.entity, self.change, view, _watched_deletions(subscriber, self)))
         found = self._shown.get(view.key)
         if found is None:
-            found = self._shown[view.key] = orjson.dumps(changed_entity(self.entity, self.change, view))
+            found = self._shown[view.key] = kept_json(changed_entity(self.entity, self.change, view))
         return found
 
     def linked(self, subscriber: Subscriber) -> Mapping[str, bytes]:
@@ -66,7 +65,7 @@ class State:
 
 
 def _bytes(shown: dict[str, Any], subscriber: Subscriber) -> bytes:
-    return orjson.dumps(finished(shown, subscriber.view))
+    return kept_json(finished(shown, subscriber.view))
 
 
 def _watched_deletions(subscriber: Subscriber, state: State) -> Collection[str] | None:
