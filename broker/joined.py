@@ -1,7 +1,8 @@
 """Linked entities in answers and notifications (clause 4.5.23): fetched level by level, shown inside the entities or
 after them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -42,12 +43,13 @@ class _Budget:
             )
 
 
-async def collected(found: AsyncIterator[Entity]) -> list[Entity]:
+async def collected(found: AsyncGenerator[Entity]) -> list[Entity]:
     """All of the entities. Raises TooManyResults."""
     budget, entities = _Budget(), []
-    async for entity in found:
-        budget.take(entity)
-        entities.append(entity)
+    async with aclosing(found):
+        async for entity in found:
+            budget.take(entity)
+            entities.append(entity)
     return entities
 
 

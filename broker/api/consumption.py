@@ -1,6 +1,7 @@
 """Reading entities: retrieve one, query many (clauses 5.7.1 and 5.7.2, 6.4.3.2 and 6.5.3.1)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -106,7 +107,7 @@ async def _page(
 class _Coming:
     """The first entities of those found; `more` tells, when these have come, whether there are others."""
 
-    def __init__(self, view: Presentation, found: AsyncIterator[Entity], limit: int) -> None:
+    def __init__(self, view: Presentation, found: AsyncGenerator[Entity], limit: int) -> None:
         self._view = view
         self._found = found
         self._limit = limit
@@ -115,14 +116,15 @@ class _Coming:
     async def shown(self) -> AsyncGenerator[dict[str, Any]]:
         """The entities as JSON objects, without those of which nothing is wanted."""
         turns, number = Turns(), 0
-        async for entity in self._found:
-            number += 1
-            if number > self._limit:
-                self.more = True
-                return
-            if shown := self._view.shown(entity):
-                yield shown
-            await turns.take()
+        async with aclosing(self._found):
+            async for entity in self._found:
+                number += 1
+                if number > self._limit:
+                    self.more = True
+                    return
+                if shown := self._view.shown(entity):
+                    yield shown
+                await turns.take()
 
 
 async def _shown(request: Request, view: Presentation, entities: list[Entity]) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ class LongArray:
                 self._items = items
                 return False
             if self._held_bytes > _HELD_BYTES_MAX:
+                await items.aclose()
                 raise TooManyResults(f"The page comes to more than {_HELD_BYTES_MAX} bytes; ask for fewer entities")
         return True
 

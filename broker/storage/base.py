@@ -4,7 +4,7 @@ Every method raises StorageUnavailable when the storage does not answer in time,
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +113,11 @@ class EntityStore(ABC):
         """What the last write of an entity did, as `ngsi.changes.unroll` gives it; empty if it was never there."""
 
     @abstractmethod
-    def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
-        """The entities that the query wants, in its order or by id, from the offset (0 is the first) on."""
+    def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncGenerator[Entity]:
+        """The entities that the query wants, in its order or by id, from the offset (0 is the first) on.
+
+        Who leaves off before the end closes the generator, so that the storage is not asked to keep its place.
+        """
 
     @abstractmethod
     async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:

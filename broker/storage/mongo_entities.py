@@ -1,6 +1,7 @@
 """The collection `entities` of a tenant: states read and written by id, queries handed on (docs/decisions/0002)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
@@ -71,13 +72,15 @@ class MongoEntityStore(EntityStore):
             found = await self._collection.find_one({"_id": entity_id}, {"geo": 0, "values": 0})
         return [] if found is None else unroll(entity_id, documents.entity(found), documents.changes(found))
 
-    async def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncIterator[Entity]:
+    async def find(self, query: EntityQuery, *, offset: int, limit: int) -> AsyncGenerator[Entity]:
         """See EntityStore."""
         with translated():
-            async for entity in mongo_search.find(
+            found = mongo_search.find(
                 self._collection, query, offset=offset, limit=limit, timeout_ms=self._query_timeout_ms
-            ):
-                yield entity
+            )
+            async with aclosing(found):
+                async for entity in found:
+                    yield entity
 
     async def find_ids(self, query: EntityQuery, *, after: str = "", limit: int) -> list[str]:
         """See EntityStore."""

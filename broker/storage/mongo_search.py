@@ -3,11 +3,14 @@
 The filter finds what may be wanted, and in most cases just what is. Where it has a geo-query in it, each entity found
 is compared exactly on its way to the client; pages and counts are those of the entities that passed.
 
+Who asks no further closes the generator, and with it all those inside and the cursor of MongoDB.
+
 Documents come in batches of bytes. Those of large ones are decoded one by one: decoded, a batch takes several times its
 size, and nobody else gets a turn meanwhile.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +45,7 @@ _HIDDEN = {"changes": 0, "geo": 0, "values": 0}
 
 async def find(
     collection: _Collection, query: EntityQuery, *, offset: int, limit: int, timeout_ms: int
-) -> AsyncIterator[Entity]:
+) -> AsyncGenerator[Entity]:
     """The page of the entities that the query wants, in the order it wants, by id if it wants none."""
     order = query.order
     if order is not None and (order.collation is not None or order.origin is not None):
@@ -51,8 +54,9 @@ async def find(
         found = _all(collection, query, {"skip": offset, "limit": limit}, timeout_ms)
     else:
         found = _page(_meeting(_all(collection, query, {}, timeout_ms), query), offset, limit)
-    async for entity in found:
-        yield entity
+    async with aclosing(found):
+        async for entity in found:
+            yield entity
 
 
 async def count(collection: _Collection, query: EntityQuery, *, timeout_ms: int) -> int:
@@ -92,15 +96,16 @@ async def find_ids(
 
 async def _all(
     collection: _Collection, query: EntityQuery, page: dict[str, int], timeout_ms: int
-) -> AsyncIterator[Entity]:
+) -> AsyncGenerator[Entity]:
     """What the filter finds, sorted by MongoDB; `page`: skip and limit."""
     conditions = entity_filter(query)
     if query.order is None:
         cursor = collection.find_raw_batches(conditions, _HIDDEN, batch_size=_BATCH_COUNT, **page).sort(
             "_id", ASCENDING
         )
-        async for entity in _entities(cursor.max_time_ms(timeout_ms), query.now):
-            yield entity
+        async with aclosing(_entities(cursor.max_time_ms(timeout_ms), query.now)) as found:
+            async for entity in found:
+                yield entity
         return
     stages: list[dict[str, Any]] = [
         {"$match": conditions},
@@ -111,13 +116,14 @@ async def _all(
     batches = await collection.aggregate_raw_batches(
         stages, batchSize=_BATCH_COUNT, allowDiskUse=True, maxTimeMS=timeout_ms
     )
-    async for entity in _entities(batches, query.now):
-        yield entity
+    async with aclosing(_entities(batches, query.now)) as found:
+        async for entity in found:
+            yield entity
 
 
 async def _sorted_in_memory(
     collection: _Collection, query: EntityQuery, order: Order, offset: int, limit: int, timeout_ms: int
-) -> AsyncIterator[Entity]:
+) -> AsyncGenerator[Entity]:
     """Reads the sort keys of all, sorts them, then reads the page."""
     collation = None if order.collation is None else mongo_collation.translate(order.collation)
     needed = order.attributes if query.geo is None else order.attributes | {query.geo.geoproperty}
@@ -141,38 +147,40 @@ async def _sorted_in_memory(
             yield found[name]
 
 
-async def _entities(batches: AsyncIterator[Any], now: str) -> AsyncIterator[Entity]:
+async def _entities(batches: Any, now: str) -> AsyncGenerator[Entity]:
     """The entities, of batches of BSON documents, without what has expired of them."""
-    async for batch in batches:
-        for item in decode_all(batch) if len(batch) < _SMALL_BYTES else decode_iter(batch):
-            entity = documents.living(item, now)
-            if entity is not None:
+    async with batches:
+        async for batch in batches:
+            for item in decode_all(batch) if len(batch) < _SMALL_BYTES else decode_iter(batch):
+                entity = documents.living(item, now)
+                if entity is not None:
+                    yield entity
+
+
+async def _meeting(entities: AsyncGenerator[Entity], query: EntityQuery) -> AsyncGenerator[Entity]:
+    """Those of the entities that meet the geo-query, if there is one."""
+    test = None if query.geo is None else geo_query.compile(query.geo)
+    compared = 0
+    async with aclosing(entities):
+        async for entity in entities:
+            if test is None:
+                yield entity
+                continue
+            compared += 1
+            _require_bounded(compared)
+            if test(entity):
                 yield entity
 
 
-async def _meeting(entities: AsyncIterator[Entity], query: EntityQuery) -> AsyncIterator[Entity]:
-    """Those of the entities that meet the geo-query, if there is one."""
-    if query.geo is None:
-        async for entity in entities:
-            yield entity
-        return
-    test = geo_query.compile(query.geo)
-    compared = 0
-    async for entity in entities:
-        compared += 1
-        _require_bounded(compared)
-        if test(entity):
-            yield entity
-
-
-async def _page(entities: AsyncIterator[Entity], offset: int, limit: int) -> AsyncIterator[Entity]:
+async def _page(entities: AsyncGenerator[Entity], offset: int, limit: int) -> AsyncGenerator[Entity]:
     number = 0
-    async for entity in entities:
-        number += 1
-        if number > offset:
-            yield entity
-        if number == offset + limit:
-            return
+    async with aclosing(entities):
+        async for entity in entities:
+            number += 1
+            if number > offset:
+                yield entity
+            if number == offset + limit:
+                return
 
 
 def _require_bounded(number: int) -> None:
