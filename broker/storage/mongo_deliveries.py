@@ -15,14 +15,14 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, DeleteMany, DeleteOne, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 
-from broker.errors import StorageUnavailable
 from broker.storage.base import EntityStore
 from broker.storage.mongo_bookings import Booking, booked
 from broker.storage.mongo_compact import CompactDocument
 from broker.storage.mongo_dead_letters import REPLAYS, replay_id
 from broker.storage.mongo_entities import MongoEntityStore
+from broker.storage.mongo_errors import unavailable
 from broker.storage.mongo_held import HELD, HeldState, held_states, holding, releasing
 from broker.storage.mongo_tenants import database_name, tenant_of
 
@@ -74,39 +74,34 @@ class MongoDeliveries:
             holding(row) if isinstance(row, HeldState) else InsertOne(_document(row)) for row in put
         ]
         operations += [releasing(row) if isinstance(row, HeldState) else DeleteOne({"_id": row.id}) for row in drop]
-        try:
-            await self._index(tenant)
-            await self._collection(tenant).bulk_write(operations, ordered=False)
-        except BulkWriteError as exc:
-            errors = exc.details["writeErrors"]
-            if exc.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE for error in errors):
-                raise StorageUnavailable(f"Deliveries could not be stored: {str(exc)[:300]}") from exc
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be stored: {exc}") from exc
+        with unavailable("Deliveries could not be stored"):
+            try:
+                await self._index(tenant)
+                await self._collection(tenant).bulk_write(operations, ordered=False)
+            except BulkWriteError as exc:
+                errors = exc.details["writeErrors"]
+                if exc.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE for error in errors):
+                    raise
 
     async def oldest(self, tenant: str, subscription: str, limit: int) -> tuple[list[Row], bool]:
         """The oldest pending rows of a subscription in order, some megabytes at the most; and whether these are all."""
         wanted = {"subscription": subscription, "state": "pending"}
         rows: list[Row] = []
         size_bytes = 0
-        try:
+        with unavailable("Deliveries could not be read"):
             async for document in self._collection(tenant).find(wanted).sort("sequence", 1).limit(limit):
                 rows.append(_row(document))
                 size_bytes += len(rows[-1].body)
                 if size_bytes > _READ_BYTES_MAX:
                     return rows, False
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be read: {exc}") from exc
         return rows, len(rows) < limit
 
     async def bury(self, tenant: str, subscription: str, older_than: str, now: str, error: str) -> int:
         """Makes dead letters of the subscription's rows made before a time; how many."""
         wanted = {"subscription": subscription, "state": "pending", "at": {"$lte": older_than}}
         change = {"$set": {"state": "dead", "deadAt": now, "error": error}}
-        try:
+        with unavailable("Dead letters could not be marked"):
             return int((await self._collection(tenant).update_many(wanted, change)).modified_count)
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Dead letters could not be marked: {exc}") from exc
 
     async def forget(self, tenant: str, deleted: Mapping[str, str]) -> None:
         """Removes what subscriptions have left: id → sequence of the deletion; what has a higher one stays."""
@@ -115,10 +110,8 @@ class MongoDeliveries:
             DeleteMany({"subscription": subscription, "sequence": {"$lt": before}})
             for subscription, before in deleted.items()
         ]
-        try:
+        with unavailable("Deliveries could not be removed"):
             await self._collection(tenant).bulk_write(operations, ordered=False)
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be removed: {exc}") from exc
 
     async def waiting(self) -> dict[tuple[str, str], int]:
         """(tenant, subscription) → how many rows are pending, of all tenants."""
@@ -130,11 +123,9 @@ class MongoDeliveries:
 
     async def held(self, tenant: str, subscription: str) -> AsyncIterator[HeldState]:
         """The states that are held back for a subscription, in the order of the feed."""
-        try:
+        with unavailable("Held states could not be read"):
             async for state in held_states(self._collection(tenant), subscription):
                 yield state
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Held states could not be read: {exc}") from exc
 
     async def entities_waiting(self, tenant: str, subscription: str, limit: int) -> dict[str, int] | None:
         """Entity id → in how many of the subscription's pending rows it is; None if there are more entities."""
@@ -144,11 +135,9 @@ class MongoDeliveries:
             {"$group": {"_id": "$entities", "count": {"$sum": 1}}},
             {"$limit": limit + 1},
         ]
-        try:
+        with unavailable("Deliveries could not be read"):
             cursor = await self._collection(tenant).aggregate(stages)
             found = {group["_id"]: group["count"] async for group in cursor}
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be read: {exc}") from exc
         return found if len(found) <= limit else None
 
     async def drop_superseded(self, tenant: str, subscription: str) -> int:
@@ -157,30 +146,24 @@ class MongoDeliveries:
         wanted = {"subscription": subscription, "state": "pending"}
         seen: set[str] = set()
         superseded: list[str] = []
-        try:
+        with unavailable("Superseded notifications could not be removed"):
             async for row in collection.find(wanted, {"entities": 1}).sort("sequence", -1):
                 if seen.issuperset(row["entities"]):
                     superseded.append(row["_id"])
                 seen.update(row["entities"])
             for start in range(0, len(superseded), _DROP_COUNT):
                 await collection.delete_many({"_id": {"$in": superseded[start : start + _DROP_COUNT]}})
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Superseded notifications could not be removed: {exc}") from exc
         return len(superseded)
 
     async def replays(self) -> list[tuple[str, str]]:
         """(tenant, subscription) of those whose dead letters are to be delivered again; see `forget_replay`."""
-        try:
+        with unavailable("Requests for replays could not be read"):
             return [(item["tenant"], item["subscription"]) async for item in self._replays().find()]
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Requests for replays could not be read: {exc}") from exc
 
     async def forget_replay(self, tenant: str, subscription: str) -> None:
         """The replay is under way."""
-        try:
+        with unavailable("The request for a replay could not be removed"):
             await self._replays().delete_one({"_id": replay_id(tenant, subscription)})
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"The request for a replay could not be removed: {exc}") from exc
 
     async def end(self, tenant: str, subscription: str, uri: str, now: str, reason: str) -> bool:
         """Pauses a subscription, as its owner could, and says why; False if it no longer has this endpoint."""
@@ -191,14 +174,12 @@ class MongoDeliveries:
         }
         unchanged = {"_id": subscription, "subscription.notification.endpoint.uri": uri}
         subscriptions = self._client[self._database(tenant)].get_collection("subscriptions", write_concern=_DURABLE)
-        try:
+        with unavailable("The subscription could not be paused"):
             return (await subscriptions.update_one(unchanged, {"$set": changes})).matched_count == 1
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"The subscription could not be paused: {exc}") from exc
 
     async def subscriptions(self, wanted: Callable[[str, str], bool]) -> AsyncIterator[tuple[str, CompactDocument]]:
         """(tenant, document) of the subscriptions whose tenant and id are `wanted`."""
-        try:
+        with unavailable("Subscriptions could not be read"):
             for tenant in await self._tenants():
                 collection: AsyncCollection[Any] = self._client[self._database(tenant)].get_collection(
                     "subscriptions",
@@ -207,8 +188,6 @@ class MongoDeliveries:
                 async for document in collection.find({}, _UNREAD, batch_size=_READ_AT_A_TIME):
                     if wanted(tenant, str(document["_id"])):
                         yield tenant, CompactDocument(bytes(document.raw))
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Subscriptions could not be read: {exc}") from exc
 
     async def book(self, tenant: str, bookings: Iterable[tuple[str, Booking]]) -> None:
         """Adds to the counters of subscriptions; one that is gone is passed over.
@@ -216,10 +195,8 @@ class MongoDeliveries:
         Acknowledged by the primary alone: counters may lose their last second in a crash, notifications never.
         """
         collection = self._client[self._database(tenant)].get_collection("subscriptions", write_concern=WriteConcern(1))
-        try:
+        with unavailable("Counters could not be stored"):
             await collection.bulk_write([booked(name, booking) for name, booking in bookings], ordered=False)
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Counters could not be stored: {exc}") from exc
 
     def entities(self, tenant: str) -> EntityStore:
         """The entities of a tenant, to be read."""
@@ -233,12 +210,10 @@ class MongoDeliveries:
             {"$match": {"subscription": {"$gte": ""}, "state": state}},
             {"$group": {"_id": "$subscription", "count": {"$sum": 1}}},
         ]
-        try:
+        with unavailable("Deliveries could not be counted"):
             for tenant in await self._tenants():
                 async for group in await self._collection(tenant).aggregate(stages):
                     found[tenant, group["_id"]] = group["count"]
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"Deliveries could not be counted: {exc}") from exc
         return found
 
     async def _tenants(self) -> list[str]:

@@ -21,7 +21,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from broker.errors import StorageUnavailable
+from broker.storage.mongo_errors import of_one_kind, unavailable
 from broker.storage.mongo_tenants import tenant_of
 
 Operation = Literal["insert", "replace", "update", "delete"]
@@ -108,7 +108,8 @@ class MongoFeed:
         failures = 0
         while True:
             try:
-                await self._start(after)
+                with of_one_kind():
+                    await self._start(after)
             except PyMongoError as exc:
                 await self._wait_out(exc, failures)
                 failures += 1
@@ -120,7 +121,8 @@ class MongoFeed:
         failures = 0
         while True:
             try:
-                batch = await self._next()
+                with of_one_kind():
+                    batch = await self._next()
             except PyMongoError as exc:
                 self.connected = False
                 self._cursor_id = 0
@@ -138,9 +140,8 @@ class MongoFeed:
     async def present(self) -> Position:
         """The position of now, of a feed that is not open. Raises StorageUnavailable."""
         try:
-            return await self._aggregate(None)
-        except PyMongoError as exc:
-            raise StorageUnavailable(f"The change stream cannot be opened: {str(exc)[:200]}") from exc
+            with unavailable("The change stream cannot be opened"):
+                return await self._aggregate(None)
         finally:
             await self._close_cursor()
 
