@@ -43,20 +43,16 @@ _Collection = AsyncCollection[dict[str, Any]]
 _HIDDEN = {"changes": 0, "geo": 0, "values": 0}
 
 
-async def find(
+def find(
     collection: _Collection, query: EntityQuery, *, offset: int, limit: int, timeout_ms: int
 ) -> AsyncGenerator[Entity]:
     """The page of the entities that the query wants, in the order it wants, by id if it wants none."""
     order = query.order
     if order is not None and (order.collation is not None or order.origin is not None):
-        found = _sorted_in_memory(collection, query, order, offset, limit, timeout_ms)
-    elif query.geo is None:
-        found = _all(collection, query, {"skip": offset, "limit": limit}, timeout_ms)
-    else:
-        found = _page(_meeting(_all(collection, query, {}, timeout_ms), query), offset, limit)
-    async with aclosing(found):
-        async for entity in found:
-            yield entity
+        return _sorted_in_memory(collection, query, order, offset, limit, timeout_ms)
+    if query.geo is None:
+        return _all(collection, query, {"skip": offset, "limit": limit}, timeout_ms)
+    return _page(_meeting(_all(collection, query, {}, timeout_ms), query), offset, limit)
 
 
 async def count(collection: _Collection, query: EntityQuery, *, timeout_ms: int) -> int:
@@ -94,23 +90,21 @@ async def find_ids(
     return [entity.id async for entity in found]
 
 
-async def _all(
-    collection: _Collection, query: EntityQuery, page: dict[str, int], timeout_ms: int
-) -> AsyncGenerator[Entity]:
+def _all(collection: _Collection, query: EntityQuery, page: dict[str, int], timeout_ms: int) -> AsyncGenerator[Entity]:
     """What the filter finds, sorted by MongoDB; `page`: skip and limit."""
-    conditions = entity_filter(query)
-    if query.order is None:
-        cursor = collection.find_raw_batches(conditions, _HIDDEN, batch_size=_BATCH_COUNT, **page).sort(
-            "_id", ASCENDING
-        )
-        async with aclosing(_entities(cursor.max_time_ms(timeout_ms), query.now)) as found:
-            async for entity in found:
-                yield entity
-        return
+    if query.order is not None:
+        return _sorted(collection, query, query.order, page, timeout_ms)
+    cursor = collection.find_raw_batches(entity_filter(query), _HIDDEN, batch_size=_BATCH_COUNT, **page)
+    return _entities(cursor.sort("_id", ASCENDING).max_time_ms(timeout_ms), query.now)
+
+
+async def _sorted(
+    collection: _Collection, query: EntityQuery, order: Order, page: dict[str, int], timeout_ms: int
+) -> AsyncGenerator[Entity]:
     stages: list[dict[str, Any]] = [
-        {"$match": conditions},
+        {"$match": entity_filter(query)},
         {"$unset": list(_HIDDEN)},
-        *sort_stages(query.order, query.now),
+        *sort_stages(order, query.now),
     ]
     stages += [{f"${stage}": number} for stage, number in page.items() if number]
     batches = await collection.aggregate_raw_batches(
