@@ -15,6 +15,7 @@ class Arrivals:
     highest: int = -1
     duplicates: int = 0
     disordered: int = 0
+    late: list[tuple[int, int]] = field(default_factory=list)  # the highest number so far, then the one out of order
     first: list[tuple[int, int]] = field(default_factory=list)  # sent ns, received ns of each number's first occurrence
 
     def add(self, number: int, sent_ns: int, received_ns: int) -> None:
@@ -23,7 +24,9 @@ class Arrivals:
             self.duplicates += 1
             return
         self.seen.add(number)
-        self.disordered += number < self.highest
+        if number < self.highest:
+            self.disordered += 1
+            self.late.append((self.highest, number))
         self.highest = max(self.highest, number)
         self.first.append((sent_ns, received_ns))
 

@@ -78,7 +78,8 @@ async def updated(city: City) -> AsyncIterator[None]:
         return {key: numbers for key, numbers in found.items() if numbers}
 
     await until(lambda: not missing(), within_s=30, every_s=0.5)
-    assert not any(one.disordered for one in city.record.arrivals(by_subscription=True).values())
+    arrivals = city.record.arrivals(by_subscription=True)
+    assert {key: one.late for key, one in arrivals.items() if one.disordered} == {}
 
 
 @pytest.mark.timeout(120)
