@@ -1,9 +1,13 @@
 """The commands `medina agent`, and below it `try`, `profiles`, `devices`, `tail`, `rejected`, `replay`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agents.trial import Question
@@ -24,15 +28,12 @@ def _serve() -> None:
     import uvloop
 
     from agents.agent import Agent, run_until_signalled
-    from agents.errors import ConfigurationError
     from agents.logs import configure_logging
     from agents.settings import read_settings
 
     configure_logging()
-    try:
+    with _refusing():
         made = Agent(read_settings())
-    except ConfigurationError as error:
-        _refuse(error)
     # Measures make many objects and hardly a cycle: the collector's usual rhythm would only cost time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -54,17 +55,14 @@ def try_profile(
     """Show what a message becomes, or where and why it fails: exit code 0 or 1. Needs no server, stores nothing."""
     from rich.console import Console
 
-    from agents.errors import ConfigurationError
     from agents.trial import attempt
     from agents.trial_question import Asked, pseudonyms, question_of
     from agents.trial_report import show_trial
 
-    try:
+    with _refusing():
         asked = Asked(profile, _payload(payload), topic or route, device, entity_type, devices, tuple(settings), at)
         question: Question = question_of(asked)
         trial = attempt(question, pseudonyms())
-    except ConfigurationError as error:
-        _refuse(error)
     show_trial(Console(), trial)
     raise typer.Exit(0 if trial.problem is None else 1)
 
@@ -76,14 +74,11 @@ def profiles(
     """List the profiles there are, and the topics and routes they read."""
     from rich.console import Console
 
-    from agents.errors import ConfigurationError
     from agents.trial_question import known_profiles
     from agents.trial_report import show_profiles
 
-    try:
+    with _refusing():
         show_profiles(Console(), known_profiles(devices))
-    except ConfigurationError as error:
-        _refuse(error)
 
 
 Url = Annotated[str, typer.Option(envvar="MEDINA_AGENT_URL", help="Where the agent's port 4041 is.")]
@@ -104,13 +99,10 @@ def commands(
     from rich.console import Console
 
     from agents.commands.report import show_commands
-    from agents.errors import ConfigurationError
 
-    try:
+    with _refusing():
         query: dict[str, str | int] = {"device": device, "apikey": apikey, "status": status, "limit": limit}
         show_commands(Console(), url, query)
-    except ConfigurationError as error:
-        _refuse(error)
 
 
 @agent.command()
@@ -124,12 +116,9 @@ def devices(
     from rich.console import Console
 
     from agents.cli_insight import asked, show_devices
-    from agents.errors import ConfigurationError
 
-    try:
+    with _refusing():
         show_devices(Console(), asked(url, "/devices", {"device": device, "unknown": unknown, "limit": limit}))
-    except ConfigurationError as error:
-        _refuse(error)
 
 
 @agent.command()
@@ -142,14 +131,12 @@ def tail(
     from rich.console import Console
 
     from agents.cli_insight import lines, show_message
-    from agents.errors import ConfigurationError
 
     console = Console()
     try:
-        for told in lines(url, "/tail", {"device": device, "failed": failed}):
-            show_message(console, told)
-    except ConfigurationError as error:
-        _refuse(error)
+        with _refusing():
+            for told in lines(url, "/tail", {"device": device, "failed": failed}):
+                show_message(console, told)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -165,12 +152,9 @@ def rejected(
     from rich.console import Console
 
     from agents.cli_insight import asked, show_rejected
-    from agents.errors import ConfigurationError
 
-    try:
+    with _refusing():
         show_rejected(Console(), asked(url, "/rejected", {"reason": reason, "topic": topic, "limit": limit}))
-    except ConfigurationError as error:
-        _refuse(error)
 
 
 @agent.command()
@@ -183,19 +167,15 @@ def replay(
 ) -> None:
     """Convert rejected messages again, after a profile was mended or a device provisioned."""
     from agents.cli_insight import asked
-    from agents.errors import ConfigurationError
 
     body = {"ids": ids or [], "reason": reason, "topic": topic, "limit": limit}
-    try:
+    with _refusing():
         told = asked(url, "/rejected/replay", {}, body)
-    except ConfigurationError as error:
-        _refuse(error)
     typer.echo(f"stored {told['stored']}, rejected again {told['rejected']}, payload not kept {told['notKept']}")
 
 
 def _payload(given: str) -> bytes:
     """What is given, what is in the file it names, or what comes in."""
-    from agents.errors import ConfigurationError
 
     if given == "-":
         return typer.get_binary_stream("stdin").read()
@@ -207,9 +187,14 @@ def _payload(given: str) -> bytes:
         raise ConfigurationError(f"{given[1:]}: {error.strerror}") from error
 
 
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(f"medina agent: {error}", err=True)
-    raise typer.Exit(2) from None
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """End the command with exit code 2, and one line, when what it was given or found cannot be used."""
+    try:
+        yield
+    except ConfigurationError as error:
+        typer.echo(f"medina agent: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 Only devices that have an entity of their own (`device_type`) and an expected interval are watched: those that have
 spoken to this agent, and those that are named, whether they have ever spoken or not. What the context broker knows of a
 device is asked once in the life of an agent, so that a silence that began before it ends as well. The Alert is that of
-category `device`, subCategory `silent`: its id follows from the device's, so whoever else watches the same device (a
-pilot's rules) writes the same Alert, not a second one.
+category `device`, subCategory `silent`: its id follows from the device's, so that each agent writes the same one.
 """
 
 import asyncio
