@@ -21,7 +21,7 @@ from agents.profile import Profile
 from agents.provisioning.service import Provisioning
 from agents.retry import delay_s
 from agents.settings import Settings
-from agents.tasks import end, leave_nothing_behind
+from agents.tasks import end
 from agents.watching import Watching
 
 log = structlog.get_logger(__name__)
@@ -225,4 +225,3 @@ async def run_until_signalled(agent: Agent) -> None:
             loop.add_signal_handler(number, stop.set)
     await agent.run(stop)
     log.info("agent stopped")
-    await leave_nothing_behind()

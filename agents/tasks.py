@@ -1,8 +1,6 @@
 """The end of tasks that are meant to run for ever."""
 
 import asyncio
-import os
-import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol
 
@@ -36,26 +34,9 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 async def close(driver: Driver) -> None:
     """Close a driver's connections, within a second.
 
-    Without MongoDB a cancellation in a bad moment can leave one of PyMongo's locks taken for good.
+    Without MongoDB the driver first looks for a server to tell of the end, for as long as for a request.
     """
     closing = asyncio.get_running_loop().create_task(driver.close())
     _, pending = await asyncio.wait([closing], timeout=_CLOSE_WITHIN_S)
     for task in pending:
         task.cancel()
-
-
-async def leave_nothing_behind() -> None:
-    """End what still runs, as the last act of a process; the process itself if something does not end.
-
-    Without MongoDB, PyMongo can be left with tasks that wait for one of its locks and take no cancellation; asyncio
-    would wait for them for ever.
-    """
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_WITHIN_S)
-        if stuck:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)

@@ -1,9 +1,12 @@
 """The connection of an agent to MongoDB, and the border at which the driver's exceptions end."""
 
-from collections.abc import Iterator
+import asyncio
+import sys
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pymongo.lock
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError as DriverConfigurationError
@@ -13,7 +16,6 @@ from agents.errors import ConfigurationError, StoreUnavailable
 from agents.tasks import close
 
 SHOWN_CHARACTERS = 200
-_RELEASED_TWICE = "Lock is not acquired"
 _DURABLE = WriteConcern(w="majority", j=True)
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -24,6 +26,8 @@ class MongoConnection:
 
     def __init__(self, uri: str, database: str, timeout_s: float) -> None:
         """Raise `ConfigurationError` for a URI that is none. Connects with the first request."""
+        if sys.version_info < (3, 12):
+            setattr(pymongo.lock, "wait_for", _wait_for)  # noqa: B010 (not for others to import, says PyMongo)
         milliseconds = int(timeout_s * 1000)
         try:
             self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
@@ -42,6 +46,16 @@ class MongoConnection:
         await close(self._client)
 
 
+async def _wait_for(awaitable: Awaitable[bool], within_s: float | None) -> bool:
+    """`asyncio.wait_for` as of Python 3.12, which waits in the task that calls it.
+
+    The older one waits in a task of its own, which a cancellation at the moment of the timeout leaves behind: there,
+    it takes the lock of PyMongo's topology, for nobody, and every later request waits for ever (docs/decisions/0025).
+    """
+    async with asyncio.timeout(within_s):
+        return await awaitable
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's exceptions into StoreUnavailable."""
@@ -49,8 +63,3 @@ def translated() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise StoreUnavailable(f"MongoDB does not answer: {str(error)[:SHOWN_CHARACTERS]}") from error
-    except RuntimeError as error:
-        # Before Python 3.12, a wait that is woken just when its time is over releases PyMongo's lock twice.
-        if str(error) != _RELEASED_TWICE:
-            raise
-        raise StoreUnavailable("MongoDB does not answer in time") from error

@@ -28,10 +28,10 @@ from broker.preloaded_contexts import preloaded
 from broker.settings import Settings
 from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_deliveries import MongoDeliveries
-from broker.storage.mongo_feed import MongoFeed, connect
+from broker.storage.mongo_feed import MongoFeed, connect_feed
 from broker.storage.mongo_linked import MongoLinked
 from broker.storage.mongo_shares import MongoShares
-from broker.tasks import close, end, leave_nothing_behind
+from broker.tasks import close, end
 
 T = TypeVar("T")
 
@@ -110,7 +110,6 @@ async def run() -> None:
         if running.failure.done():
             running.failure.result()
     log.info("notifier stopped")
-    await leave_nothing_behind()
 
 
 @asynccontextmanager
@@ -122,7 +121,7 @@ async def running_notifier(
     It may take some time until it follows the changes (`RunningNotifier.checks`): it waits for MongoDB.
     """
     async with AsyncExitStack() as stack:
-        client = connect(settings.mongodb_uri, settings.mongodb_timeout_s)
+        client = connect_feed(settings.mongodb_uri, settings.mongodb_timeout_s)
         stack.push_async_callback(close, client)
         transport = transport or Transports(Outside(address_rule(settings.notify_addresses), delivery.ca_file))
         stack.push_async_callback(transport.close)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pymongo import ASCENDING, AsyncMongoClient, WriteConcern
+from pymongo import ASCENDING, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -19,6 +19,7 @@ from broker.storage.base import (
 )
 from broker.storage.context_store import ContextStore
 from broker.storage.delivery_store import DeliveryStore
+from broker.storage.mongo_client import connect
 from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_dead_letters import MongoDeliveryStore
 from broker.storage.mongo_errors import translated
@@ -87,12 +88,7 @@ class MongoStorage(Storage):
     """Databases of the tenants, named and listed as `mongo_tenants` says: every process sees a tenant at once."""
 
     def __init__(self, uri: str, prefix: str, *, timeout_s: float, query_timeout_s: float) -> None:
-        self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-            uri,
-            serverSelectionTimeoutMS=int(timeout_s * 1000),
-            connectTimeoutMS=int(timeout_s * 1000),
-            appname="medina",
-        )
+        self._client = connect(uri, timeout_s, "medina")
         self._prefix = prefix
         self._register = TenantRegister(self._client, prefix)
         self._query_timeout_ms = int(query_timeout_s * 1000)

@@ -3,35 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pymongo.errors import AutoReconnect, ExecutionTimeout, PyMongoError
+from pymongo.errors import ExecutionTimeout, PyMongoError
 
 from broker.errors import StorageUnavailable
 from ngsi.errors import TooComplexQuery
 from ngsi.names import show
-
-_RELEASED_TWICE = "Lock is not acquired"
-
-
-@contextmanager
-def of_one_kind() -> Iterator[None]:
-    """Makes a PyMongoError of the RuntimeError that PyMongo lets out when MongoDB is away.
-
-    Before Python 3.12, a wait that is woken just when its time is over releases PyMongo's lock twice.
-    """
-    try:
-        yield
-    except RuntimeError as exc:
-        if str(exc) != _RELEASED_TWICE:
-            raise
-        raise AutoReconnect("MongoDB does not answer in time") from exc
 
 
 @contextmanager
 def unavailable(what: str) -> Iterator[None]:
     """Turns the driver's exceptions into StorageUnavailable; `what` says what could not be done."""
     try:
-        with of_one_kind():
-            yield
+        yield
     except PyMongoError as exc:
         raise StorageUnavailable(f"{what}: {show(str(exc), 200)}") from exc
 
@@ -40,8 +23,7 @@ def unavailable(what: str) -> Iterator[None]:
 def translated() -> Iterator[None]:
     """As `unavailable`, but TooComplexQuery where a query ran out of time."""
     try:
-        with of_one_kind():
-            yield
+        yield
     except ExecutionTimeout as exc:
         raise TooComplexQuery(
             "The query takes MongoDB longer than it is given; ask for fewer entities: name a type or ids, or use "

@@ -21,7 +21,8 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from broker.storage.mongo_errors import of_one_kind, unavailable
+from broker.storage.mongo_client import connect
+from broker.storage.mongo_errors import unavailable
 from broker.storage.mongo_tenants import tenant_of
 
 Operation = Literal["insert", "replace", "update", "delete"]
@@ -43,16 +44,9 @@ LOST_CODES = frozenset({260, 280, 286, 9, 40647, 50811})
 log = structlog.get_logger(__name__)
 
 
-def connect(uri: str, timeout_s: float) -> AsyncMongoClient[dict[str, Any]]:
+def connect_feed(uri: str, timeout_s: float) -> AsyncMongoClient[dict[str, Any]]:
     """A client for the notifier. A server that has gone silent is given up, so that the stream starts anew."""
-    milliseconds = int(timeout_s * 1000)
-    return AsyncMongoClient(
-        uri,
-        serverSelectionTimeoutMS=milliseconds,
-        connectTimeoutMS=milliseconds,
-        socketTimeoutMS=2 * milliseconds + _AWAIT_MS,
-        appname="medina-notifier",
-    )
+    return connect(uri, timeout_s, "medina-notifier", socketTimeoutMS=int(2000 * timeout_s) + _AWAIT_MS)
 
 
 @dataclass(slots=True)
@@ -108,8 +102,7 @@ class MongoFeed:
         failures = 0
         while True:
             try:
-                with of_one_kind():
-                    await self._start(after)
+                await self._start(after)
             except PyMongoError as exc:
                 await self._wait_out(exc, failures)
                 failures += 1
@@ -121,8 +114,7 @@ class MongoFeed:
         failures = 0
         while True:
             try:
-                with of_one_kind():
-                    batch = await self._next()
+                batch = await self._next()
             except PyMongoError as exc:
                 self.connected = False
                 self._cursor_id = 0

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
 from broker.clock import system_now
-from broker.storage.mongo_feed import LOST_CODES, MongoFeed, Position, connect, sequence_of
+from broker.storage.mongo_feed import LOST_CODES, MongoFeed, Position, connect_feed, sequence_of
 from broker.storage.mongo_linked import MongoLinked
 from broker.tasks import close
 from ngsi.entity import Entity
@@ -77,7 +77,7 @@ class MongoLogs:
 
     def _connected(self) -> AsyncMongoClient[dict[str, Any]]:
         if self._client is None:
-            self._client = connect(self._uri, self._timeout_s)
+            self._client = connect_feed(self._uri, self._timeout_s)
         return self._client
 
     async def close(self) -> None:

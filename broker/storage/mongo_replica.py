@@ -50,8 +50,8 @@ def why_not_primary(port: int, address: str | None = None, host: str = "127.0.0.
     try:
         with closing(_client(f"mongodb://{host}:{port}/?directConnection=true", ATTEMPT_MS)) as client:
             return None if _is_primary_at(client, address or f"{host}:{port}") else "is being made a replica set"
-    except ConnectionFailure:
-        return "does not answer"
+    except ConnectionFailure as problem:
+        return f"does not answer ({str(problem).partition(' (')[0]})"
     except OperationFailure as problem:
         return str(problem.details["errmsg"]) if problem.details else str(problem)
 

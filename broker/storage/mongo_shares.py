@@ -17,7 +17,6 @@ from pymongo import AsyncMongoClient, ReturnDocument, WriteConcern
 from pymongo.errors import PyMongoError
 
 from broker.errors import StorageUnavailable
-from broker.storage.mongo_errors import of_one_kind
 
 _ID = {"_id": "notifier"}
 _ANSWER_WITHIN_S = 2.0
@@ -117,9 +116,8 @@ class MongoShares:
 @asynccontextmanager
 async def _answering() -> AsyncIterator[None]:
     try:
-        with of_one_kind():
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
-                yield
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            yield
     except (PyMongoError, TimeoutError) as exc:
         raise StorageUnavailable(f"The register of notifiers cannot be reached: {str(exc)[:200]}") from exc
 

@@ -26,7 +26,6 @@ from pymongo.errors import (
 from broker.errors import StorageUnavailable, WriteConflict
 from broker.storage import mongo_documents as documents
 from broker.storage.base import Write
-from broker.storage.mongo_errors import of_one_kind
 from ngsi.errors import BadRequestData, NgsiError
 from ngsi.names import show
 
@@ -70,8 +69,7 @@ class EntityWriter:
 
     async def _round_trip(self, writes: Sequence[Write], updates: list[dict[str, Any]]) -> dict[int, NgsiError]:
         try:
-            with of_one_kind():
-                refusals = await self._surely(writes, updates)
+            refusals = await self._surely(writes, updates)
         except (InvalidDocument, DocumentTooLarge, OverflowError, PyMongoError) as exc:
             if isinstance(exc, PyMongoError) and not _is_of_the_documents(exc):
                 raise StorageUnavailable(f"MongoDB does not answer: {show(str(exc), 200)}") from exc
