@@ -1,8 +1,7 @@
 """Reading entities: retrieve one, query many (clauses 5.7.1 and 5.7.2, 6.4.3.2 and 6.5.3.1)."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from broker.api.answers import Headers, paging_headers, preference_applied, with_context
@@ -10,6 +9,7 @@ from broker.api.entity_maps import MAPPING, Used, is_mapped, map_of_entity, map_
 from broker.api.exchange import Answer, Request
 from broker.api.linked_query import require_joined, resolved
 from broker.api.long_array import LongArray
+from broker.api.long_page import fill_page
 from broker.api.parameters import Page, entity_id, page, selected_types
 from broker.api.presentation import presentation
 from broker.api.query_body import read_query
@@ -17,7 +17,6 @@ from broker.api.routing import Operation, Resource
 from broker.api.selecting import FILTERING, ORDERING, entity_query, order, selectors
 from broker.joined import collected, show_joined
 from broker.storage.base import EntityQuery, EntitySelector
-from broker.turns import Turns
 from ngsi import selection
 from ngsi.entity import Entity
 from ngsi.errors import ResourceNotFound
@@ -90,41 +89,14 @@ async def _page(
     request: Request, view: Presentation, selected: EntityQuery, wanted: Page
 ) -> tuple[LongArray | list[dict[str, Any]], bool]:
     """The entities of a page, encoded as they come, and whether there are more behind it."""
-    if not wanted.limit:
-        return [], False
     store = request.tenant.entities
-    found = store.find(selected, offset=wanted.offset, limit=wanted.limit + 1)
-    if view.join_level:
-        entities = await collected(found)
+    if view.join_level and wanted.limit:
+        entities = await collected(store.find(selected, offset=wanted.offset, limit=wanted.limit + 1))
         return await _shown(request, view, entities[: wanted.limit]), len(entities) > wanted.limit
-    array, coming = LongArray(request), _Coming(view, found, wanted.limit)
+    array = LongArray(request)
     # Whether the status is 200 or 203 is known when all have been seen.
-    if await array.fill(coming.shown(), hold=view.version is not None):
-        return array, coming.more
-    return array, bool([item async for item in store.find(selected, offset=wanted.offset + wanted.limit, limit=1)])
-
-
-class _Coming:
-    """The first entities of those found; `more` tells, when these have come, whether there are others."""
-
-    def __init__(self, view: Presentation, found: AsyncGenerator[Entity], limit: int) -> None:
-        self._view = view
-        self._found = found
-        self._limit = limit
-        self.more = False
-
-    async def shown(self) -> AsyncGenerator[dict[str, Any]]:
-        """The entities as JSON objects, without those of which nothing is wanted."""
-        turns, number = Turns(), 0
-        async with aclosing(self._found):
-            async for entity in self._found:
-                number += 1
-                if number > self._limit:
-                    self.more = True
-                    return
-                if shown := self._view.shown(entity):
-                    yield shown
-                await turns.take()
+    more = await fill_page(array, partial(store.find, selected), view.shown, wanted, hold=view.version is not None)
+    return array, more
 
 
 async def _shown(request: Request, view: Presentation, entities: list[Entity]) -> list[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """The store of @contexts: /jsonldContexts and /jsonldContexts/{contextId} (clauses 5.13, 6.29 and 6.30)."""
 
+from functools import partial
 from typing import Any, get_args
 
 import orjson
 
 from broker.api.answers import NO_CONTENT, created
 from broker.api.exchange import Answer, Request
+from broker.api.long_array import LongArray
+from broker.api.long_page import fill_whole
 from broker.api.routing import Operation, Resource
 from broker.contexts import id_of, own_id
 from broker.storage.context_store import ContextRecord, Kind
@@ -44,8 +47,10 @@ async def list_contexts(request: Request) -> Answer:
     if kind is None and "kind" in request.parameters:
         raise BadRequestData(f"kind={show(request.parameters['kind'])} is none of {', '.join(_KINDS)}")
     await request.services.context_supply.write_hits()
-    found = await request.services.storage.contexts().list(request.tenant_name, kind)
-    return _answer(request, [_described(request, item) if details else _url(request, item) for item in found])
+    found = request.services.storage.contexts().find(request.tenant_name, kind)
+    array = LongArray(request, is_plain=True)
+    await fill_whole(array, found, partial(_described if details else _url, request))
+    return Answer(200, array.content(), content_type=request.accept.encode(), rest=array.rest())
 
 
 async def serve_context(request: Request) -> Answer:

@@ -3,6 +3,7 @@
 Beside the standard, which shows counters only (clause 5.2.14): so nobody has to guess why nothing came.
 """
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ import orjson
 
 from broker.api.answers import NO_CONTENT, paging_headers
 from broker.api.exchange import Answer, Request
+from broker.api.long_array import LongArray
+from broker.api.long_page import fill_page
 from broker.api.parameters import page
 from broker.api.routing import Operation, Resource
 from broker.storage.delivery_store import DeadLetter, DeliveryStore, WaitingCounts
@@ -55,12 +58,13 @@ async def list_dead_letters(request: Request) -> Answer:
     known = (await _subscription(request))["_id"]
     wanted = page(request)
     store = _store(request)
-    found = await store.dead(known, offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else []
+    array = LongArray(request, is_plain=True)
+    more = await fill_page(array, partial(store.dead, known), _letter, wanted)
     path = f"/ngsi-ld/ex/v1/subscriptions/{quote(known, safe=':@')}/deadLetters"
-    headers = paging_headers(request, path, wanted.limit, wanted.offset, more=len(found) > wanted.limit)
+    headers = paging_headers(request, path, wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str((await store.counts(known)).dead).encode()),)
-    return Answer(200, orjson.dumps([_letter(letter) for letter in found[: wanted.limit]]), headers)
+    return Answer(200, array.content(), headers, rest=array.rest())
 
 
 async def show_dead_letter(request: Request) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from broker.api.exchange import Request
-from broker.api.media import GEO_JSON, LD_JSON
+from broker.api.media import GEO_JSON, JSON, LD_JSON
 from broker.kept_json import kept_json
 from ngsi import geojson
 from ngsi.errors import TooManyResults
@@ -24,20 +24,23 @@ _HELD_BYTES_MAX = 32_000_000
 
 
 class LongArray:
-    """The array in the media type that the request accepts: JSON, JSON-LD with an @context in each item, or GeoJSON."""
+    """The array in the media type that the request accepts: JSON, JSON-LD with an @context in each item, or GeoJSON.
 
-    def __init__(self, request: Request) -> None:
-        self._accept = request.accept
-        self._context = request.context.source
-        self._geometry = geometry_term(request) if request.accept == GEO_JSON else ""
+    `is_plain`: JSON whatever is accepted, for items that have no @context.
+    """
+
+    def __init__(self, request: Request, *, is_plain: bool = False) -> None:
+        self._accept = JSON if is_plain else request.accept
+        self._context = None if is_plain else request.context.source
+        self._geometry = geometry_term(request) if self._accept == GEO_JSON else ""
         self._pieces: list[bytes] = []
         self._size = 0
         self._chunks: list[bytes] = []
         self._is_first = True
         self._held_bytes = 0
-        self._items: AsyncGenerator[dict[str, Any]] | None = None
+        self._items: AsyncGenerator[Any] | None = None
 
-    def add(self, item: dict[str, Any]) -> None:
+    def add(self, item: Any) -> None:
         """Appends an item; it is not used afterwards."""
         if self._accept == GEO_JSON:
             item = geojson.feature(item, self._geometry)
@@ -49,7 +52,7 @@ class LongArray:
         if self._size > _CHUNK_BYTES:
             self._close_chunk()
 
-    async def fill(self, items: AsyncGenerator[dict[str, Any]], *, hold: bool = False) -> bool:
+    async def fill(self, items: AsyncGenerator[Any], *, hold: bool = False) -> bool:
         """Appends items until there are no more or there is enough to hold; False if the others are left for `rest`.
 
         `hold`: all are appended, because the status depends on them. Raises TooManyResults.
@@ -64,7 +67,7 @@ class LongArray:
                 raise TooManyResults(f"The page comes to more than {_HELD_BYTES_MAX} bytes; ask for fewer entities")
         return True
 
-    def content(self, *, context_in_body: bool) -> bytes | list[bytes]:
+    def content(self, *, context_in_body: bool = False) -> bytes | list[bytes]:
         """The whole body, or its start if there is a rest; `context_in_body`: GeoJSON has it beside the features."""
         start = b'{"type":"FeatureCollection","features":[' if self._accept == GEO_JSON else b"["
         end = b"" if self._items is not None else self._end(context_in_body)
@@ -72,11 +75,11 @@ class LongArray:
             return start + b",".join(self._pieces) + end
         return [start, *self._taken(), end]
 
-    def rest(self, *, context_in_body: bool) -> AsyncGenerator[bytes] | None:
+    def rest(self, *, context_in_body: bool = False) -> AsyncGenerator[bytes] | None:
         """What follows the content, None if that is the whole."""
         return None if self._items is None else self._rest(self._items, context_in_body)
 
-    async def _rest(self, items: AsyncGenerator[dict[str, Any]], context_in_body: bool) -> AsyncGenerator[bytes]:
+    async def _rest(self, items: AsyncGenerator[Any], context_in_body: bool) -> AsyncGenerator[bytes]:
         async with aclosing(items):
             async for item in items:
                 self.add(item)

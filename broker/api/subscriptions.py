@@ -1,11 +1,14 @@
 """Subscriptions: /subscriptions and /subscriptions/{subscriptionId} (clauses 5.8, 6.10 and 6.11)."""
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from broker.api.answers import NO_CONTENT, created, paging_headers, preference_applied, preferred, with_context
 from broker.api.endpoint_address import require_permitted_endpoint
 from broker.api.exchange import Answer, Request
+from broker.api.long_array import LongArray
+from broker.api.long_page import fill_page
 from broker.api.parameters import options, page
 from broker.api.routing import Operation, Resource
 from broker.errors import WriteConflict
@@ -80,12 +83,12 @@ async def list_subscriptions(request: Request) -> Answer:
     """List the subscriptions, page by page, in the order of their ids."""
     wanted = page(request)
     store = request.tenant.subscriptions
-    found = await store.list(offset=wanted.offset, limit=wanted.limit + 1) if wanted.limit else []
-    more = len(found) > wanted.limit
+    array = LongArray(request)
+    more = await fill_page(array, store.find, partial(_shown, request), wanted)
     headers = paging_headers(request, "subscriptions", wanted.limit, wanted.offset, more=more)
     if wanted.count:
         headers += ((b"ngsild-results-count", str(await store.count()).encode()),)
-    return with_context(request, [_shown(request, item) for item in found[: wanted.limit]], headers + _applied(request))
+    return with_context(request, array, headers + _applied(request))
 
 
 async def retrieve_subscription(request: Request) -> Answer:

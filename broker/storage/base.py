@@ -159,8 +159,8 @@ class DocumentStore(ABC):
         """
 
     @abstractmethod
-    async def list(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
-        """A page of the documents in the order of their ids."""
+    def find(self, *, offset: int, limit: int) -> AsyncGenerator[dict[str, Any]]:
+        """The documents in the order of their ids, from the offset on. Who leaves off early closes the generator."""
 
     @abstractmethod
     async def count(self) -> int:

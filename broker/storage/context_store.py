@@ -1,7 +1,7 @@
 """What the broker asks of the storage of @contexts (clause 5.13): one store for all tenants and processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,8 +51,11 @@ class ContextStore(ABC):
         """
 
     @abstractmethod
-    async def list(self, tenant: str, kind: Kind | None) -> Sequence[ContextRecord]:
-        """The @contexts that a tenant sees, of one kind or all, oldest first, without their text."""
+    def find(self, tenant: str, kind: Kind | None) -> AsyncGenerator[ContextRecord]:
+        """The @contexts that a tenant sees, of one kind or all, oldest first, without their text.
+
+        Who leaves off early closes the generator.
+        """
 
     @abstractmethod
     async def delete(self, context_id: str) -> bool:

@@ -4,7 +4,7 @@ Every method raises StorageUnavailable when the storage does not answer in time,
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 
@@ -36,8 +36,11 @@ class DeliveryStore(ABC):
         """How much there is of each kind."""
 
     @abstractmethod
-    async def dead(self, subscription: str, *, offset: int, limit: int) -> list[DeadLetter]:
-        """A page of the dead letters, in the order of the changes that they tell of."""
+    def dead(self, subscription: str, *, offset: int, limit: int) -> AsyncGenerator[DeadLetter]:
+        """The dead letters in the order of the changes that they tell of, from the offset on.
+
+        Who leaves off early closes the generator.
+        """
 
     @abstractmethod
     async def dead_letter(self, subscription: str, notification: str) -> DeadLetter | None:

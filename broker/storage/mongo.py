@@ -1,6 +1,7 @@
 """The storage in MongoDB: one database per tenant, every write acknowledged by a majority and journalled."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from pymongo import ASCENDING, WriteConcern
@@ -19,6 +20,7 @@ from broker.storage.base import (
 )
 from broker.storage.context_store import ContextStore
 from broker.storage.delivery_store import DeliveryStore
+from broker.storage.mongo_batches import documents
 from broker.storage.mongo_client import connect
 from broker.storage.mongo_contexts import MongoContextStore
 from broker.storage.mongo_dead_letters import MongoDeliveryStore
@@ -68,10 +70,13 @@ class MongoDocumentStore(DocumentStore):
             done = await self._collection.update_one({"_id": document_id, "modifiedAt": if_modified_at}, changes)
         return done.matched_count == 1
 
-    async def list(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+    async def find(self, *, offset: int, limit: int) -> AsyncGenerator[dict[str, Any]]:
         """See DocumentStore."""
+        batches = self._collection.find_raw_batches().sort("_id", ASCENDING).skip(offset).limit(limit)
         with translated():
-            return await self._collection.find().sort("_id", ASCENDING).skip(offset).limit(limit).to_list()
+            async with aclosing(documents(batches)) as found:
+                async for document in found:
+                    yield document
 
     async def count(self) -> int:
         """See DocumentStore."""

@@ -6,13 +6,15 @@ The collection `contextVersions` has one document, {_id: "contexts", number}: th
 is stored already, after it. A change stream would tell as much, but it makes every write of an entity cost more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 
 from broker.storage.context_store import ContextRecord, ContextStore, Kind
+from broker.storage.mongo_batches import documents
 from broker.storage.mongo_errors import translated
 
 _DURABLE = WriteConcern(w="majority", j=True)
@@ -68,14 +70,16 @@ class MongoContextStore(ContextStore):
             found = await (await self._collection.aggregate(stages, allowDiskUse=True)).to_list()
         return [_record(item) for item in found]
 
-    async def list(self, tenant: str, kind: Kind | None) -> Sequence[ContextRecord]:
+    async def find(self, tenant: str, kind: Kind | None) -> AsyncGenerator[ContextRecord]:
         """See ContextStore."""
         wanted: dict[str, Any] = {"tenants": {"$in": [None, tenant]}}
         if kind is not None:
             wanted["kind"] = kind
+        batches = self._collection.find_raw_batches(wanted, {"text": 0}).sort([("createdAt", 1), ("_id", 1)])
         with translated():
-            found = await self._collection.find(wanted, {"text": 0}).sort([("createdAt", 1), ("_id", 1)]).to_list()
-        return [_record(item) for item in found]
+            async with aclosing(documents(batches)) as found:
+                async for document in found:
+                    yield _record(document)
 
     async def delete(self, context_id: str) -> bool:
         """See ContextStore."""

@@ -1,10 +1,13 @@
 """The collection `deliveries` as the API sees it (see `mongo_deliveries`): what waits, and dead letters."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from pymongo import AsyncMongoClient, WriteConcern
 
 from broker.storage.delivery_store import DeadLetter, DeliveryStore, WaitingCounts
+from broker.storage.mongo_batches import documents
 from broker.storage.mongo_errors import translated
 from broker.storage.mongo_held import HELD
 from broker.storage.mongo_tenants import database_name
@@ -39,11 +42,14 @@ class MongoDeliveryStore(DeliveryStore):
                 found[group["_id"]] = group["count"]
         return WaitingCounts(found["pending"], found[HELD], found["dead"])
 
-    async def dead(self, subscription: str, *, offset: int, limit: int) -> list[DeadLetter]:
+    async def dead(self, subscription: str, *, offset: int, limit: int) -> AsyncGenerator[DeadLetter]:
         """See DeliveryStore."""
-        cursor = self._rows.find(_dead(subscription, None)).sort("sequence", 1).skip(offset).limit(limit)
+        wanted = _dead(subscription, None)
+        batches = self._rows.find_raw_batches(wanted).sort("sequence", 1).skip(offset).limit(limit)
         with translated():
-            return [_letter(row) for row in await cursor.to_list()]
+            async with aclosing(documents(batches)) as found:
+                async for row in found:
+                    yield _letter(row)
 
     async def dead_letter(self, subscription: str, notification: str) -> DeadLetter | None:
         """See DeliveryStore."""

@@ -4,9 +4,6 @@ The filter finds what may be wanted, and in most cases just what is. Where it ha
 is compared exactly on its way to the client; pages and counts are those of the entities that passed.
 
 Who asks no further closes the generator, and with it all those inside and the cursor of MongoDB.
-
-Documents come in batches of bytes. Those of large ones are decoded one by one: decoded, a batch takes several times its
-size, and nobody else gets a turn meanwhile.
 """
 
 from collections.abc import AsyncGenerator
@@ -14,13 +11,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from bson import decode_all, decode_iter
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 
 from broker.storage import mongo_collation
 from broker.storage import mongo_documents as documents
 from broker.storage.base import EntityQuery
+from broker.storage.mongo_batches import decoded
 from broker.storage.mongo_entity_filter import entity_filter
 from broker.storage.mongo_geo import PIECES_TO_COUNT, geo_filter
 from broker.storage.mongo_order import sort_stages
@@ -35,9 +32,6 @@ COMPARED_MAX = 200_000
 
 _BATCH_COUNT = 500
 """Documents that MongoDB sends at a time, as far as they fit its 16 MB."""
-
-_SMALL_BYTES = 500_000
-"""Up to this size a batch is decoded at once, which is quicker."""
 
 _Collection = AsyncCollection[dict[str, Any]]
 _HIDDEN = {"changes": 0, "geo": 0, "values": 0}
@@ -145,7 +139,7 @@ async def _entities(batches: Any, now: str) -> AsyncGenerator[Entity]:
     """The entities, of batches of BSON documents, without what has expired of them."""
     async with batches:
         async for batch in batches:
-            for item in decode_all(batch) if len(batch) < _SMALL_BYTES else decode_iter(batch):
+            for item in decoded(batch):
                 entity = documents.living(item, now)
                 if entity is not None:
                     yield entity

@@ -38,7 +38,7 @@ async def fill(storage: MongoStorage) -> None:
 
 
 async def kept(storage: MongoStorage) -> list[int]:
-    listed = await storage.contexts().list("", None)
+    listed = [record async for record in storage.contexts().find("", None)]
     return sorted(int(item.id[-2:], 16) if item.url is None else int(item.url[-1]) for item in listed)
 
 
