@@ -158,7 +158,7 @@ class Converter:
         plan = self._plans[profile.name]
         if plan.key is not None:
             SIGNATURES[profile.protocol](payload, plan.key)
-        making = _Making([], [], [], [])
+        making, nothing = _Making([], [], [], []), None
         if plan.may_be_foreign and self._is_foreign(profile, parts):
             self.ignored[profile.name] += 1
             return Converted(*making, is_foreign=True)
@@ -181,7 +181,9 @@ class Converter:
             elif measure.kind == LIVENESS:
                 making.fragments.extend(_state(measure, device, received_at))
             elif not plan.is_counted or self._is_news(profile, measure, parts, device, received_at, making):
-                self._take(measure, parts, device, received_at, making)
+                nothing = self._take(measure, parts, device, received_at, making) or nothing
+        if nothing is not None and not (making.fragments or making.reports):
+            raise nothing
         return Converted(*making)
 
     def _is_foreign(self, profile: Profile, parts: TopicParts) -> bool:
@@ -211,17 +213,20 @@ class Converter:
 
     def _take(
         self, measure: Measure, parts: TopicParts, device: Device, received_at: datetime, making: _Making
-    ) -> None:
+    ) -> MeasureError | None:
+        """Convert one measure; return why there is nothing in it, which costs the others of its message nothing."""
         left_out: Sequence[Implausible] = ()
         if device.has_ranges or measure.units:
             measure, left_out = normalised(measure, device.norms)
         try:
             making.fragments.extend(self._fragments(measure, parts, device, received_at))
-        except MeasureError:
-            if left_out:
-                raise left_out[0] from None  # without that value it is no message
-            raise
+        except MeasureError as error:
+            if not (left_out or isinstance(error, Empty)):
+                raise
+            making.remarks.extend(left_out)
+            return left_out[0] if left_out else error  # without the value left out it says nothing
         making.remarks.extend(left_out)
+        return None
 
     def _fragments(
         self, measure: Measure, parts: TopicParts, device: Device, received_at: datetime

@@ -6,11 +6,12 @@ one raw value on `…/attrs/<name>`, the results of commands on `…/cmdexe`, re
 ignored, as the FIWARE agent does. An array is stored in order of time.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from agents.errors import Empty, NotJson, WrongShape
 from agents.measure import CONFIGURATION, RESULT, Measure, TopicParts
-from agents.protocols.base import as_object, field, iso_instant, json_type, read_json
+from agents.protocols.base import as_object, field, json_type, read_json
 
 TIME_FIELD = "TimeInstant"
 
@@ -28,11 +29,17 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     if channel is not None:
         return [_report(channel, as_object(body, "the payload"))]
     if not isinstance(body, list):
-        return [_measure(body, "the payload")]
+        return those_with_values([_measure(body, "the payload")])
     measures = [_measure(item, f"item {position}") for position, item in enumerate(body)]
-    if not measures:
-        raise Empty("the array holds no measure")
-    return in_order_of_time(measures, received_at)
+    return in_order_of_time(those_with_values(measures), received_at)
+
+
+def those_with_values(measures: Sequence[Measure]) -> list[Measure]:
+    """Return the measures without those that say nothing, which the others need not suffer for; `Empty`."""
+    found = [measure for measure in measures if measure.values]
+    if not found:
+        raise Empty("the payload holds no value")
+    return found
 
 
 def _measure(body: object, where: str) -> Measure:
@@ -40,16 +47,19 @@ def _measure(body: object, where: str) -> Measure:
     observed_at = stated_time(values.pop(TIME_FIELD)) if TIME_FIELD in values else None
     if None in values.values():
         values = {name: value for name, value in values.items() if value is not None}
-    if not values:
-        raise Empty(f"{where} holds no value")
     return Measure(values, observed_at)
 
 
 def stated_time(value: object) -> datetime | None:
-    """Return the time a device states; None for what is no ISO 8601 time."""
+    """Return the time a device states, also one without a time of day; None for what is no ISO 8601 time.
+
+    In a measure that is an entity it is an attribute.
+    """
+    if isinstance(value, dict):
+        value = value.get("value")
     try:
-        return iso_instant(value, TIME_FIELD)
-    except WrongShape:
+        return datetime.fromisoformat(value) if isinstance(value, str) and ("T" in value or "-" in value) else None
+    except ValueError:
         return None
 
 

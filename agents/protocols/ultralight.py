@@ -16,7 +16,7 @@ from datetime import datetime
 from agents.errors import Empty, NotJson, NotUltraLight
 from agents.measure import CONFIGURATION, RESULT, Measure, TopicParts
 from agents.protocols.base import read_json
-from agents.protocols.iotagent_json import TIME_FIELD, in_order_of_time, stated_time
+from agents.protocols.iotagent_json import TIME_FIELD, in_order_of_time, stated_time, those_with_values
 
 _PAIR = 2
 
@@ -35,7 +35,7 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
         return [Measure({"type": kind, "fields": fields}, kind=CONFIGURATION)]
     if channel is not None:
         return [_result(text)]
-    groups = [_group(group, position) for position, group in enumerate(text.split("#"))]
+    groups = those_with_values([_group(group, position) for position, group in enumerate(text.split("#"))])
     return in_order_of_time(groups, received_at) if len(groups) > 1 else groups
 
 
@@ -59,10 +59,7 @@ def _group(group: str, position: int) -> Measure:
     values: dict[str, object] = {name: _value(text) for name, text in zip(parts[::2], parts[1::2], strict=True)}
     if TIME_FIELD in values:
         observed_at = stated_time(values.pop(TIME_FIELD)) or observed_at
-    values = {name: value for name, value in values.items() if value is not None}
-    if not values:
-        raise Empty(f"group {position} holds no value")
-    return Measure(values, observed_at)
+    return Measure({name: value for name, value in values.items() if value is not None}, observed_at)
 
 
 def _result(text: str) -> Measure:
