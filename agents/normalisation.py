@@ -50,8 +50,9 @@ def norms_of(spec: MappingSpec, profile: Profile) -> Norms:
     if profile.entities:
         rules = (rule for entity in profile.entities for rule in entity.attributes.items())
         norms = {rule.field: _of_rule(name, rule) for name, rule in rules if rule.field is not None}
-    else:
-        norms = {attribute.field: _of_attribute(attribute) for attribute in spec.attributes}
+    else:  # of several attributes of one field, the first that has a range, else the first
+        by_field = [(attribute.field, _of_attribute(attribute)) for attribute in reversed(spec.attributes)]
+        norms = dict(sorted(by_field, key=lambda known: known[1].has_range))
     known = {field: norm for field, norm in norms.items() if norm[1:] != (None,) * 4}
     return MappingProxyType(known) if known else NOTHING
 

@@ -49,6 +49,7 @@ class FullMapping:
         """Compile the expressions; `InvalidExpression` for one that cannot be understood."""
         self._steps = (*map(static_step, spec.statics), *map(attribute_step, spec.attributes))
         self._taken = frozenset(attribute.field for attribute in spec.attributes)
+        self._fixed = frozenset(static.name for static in spec.statics if static.value is not None)
         self._constants = {static.name: static.value for static in spec.statics}
         described = [(attribute.name, attribute.metadata) for attribute in spec.attributes if attribute.metadata]
         described += [(static.name, static.metadata) for static in spec.statics if static.metadata]
@@ -110,12 +111,13 @@ class FullMapping:
         return device.entity_id
 
     def _others(self, values: Mapping[str, object]) -> list[Result]:
-        """The fields nobody has named."""
-        return [
-            Result(attribute_name(field), field, value, None, {})
+        """The fields nobody has named; what is static is not the device's to say."""
+        named = [
+            (attribute_name(field), field, value)
             for field, value in values.items()
             if field not in self._taken and value is not None
         ]
+        return [Result(*each, None, {}) for each in named if each[0] not in self._fixed]
 
     def _written(
         self,

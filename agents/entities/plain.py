@@ -71,7 +71,8 @@ class PlainMapping:
         for field, value in measure.values.items():
             if value is None:
                 continue
-            for name, make in makers.get(field) or self._others(field):
+            named = makers.get(field)
+            for name, make in self._others(field) if named is None else named:
                 instance = make(value, at)
                 if instance is not None:
                     if measure.units and field in measure.units:
@@ -83,10 +84,11 @@ class PlainMapping:
         return [Fragment(device.entity_id, dumped(entity), device.target)]
 
     def _others(self, field: str) -> Makers:
-        """What becomes of a field nobody has named."""
+        """What becomes of a field nobody has named. What is static is not the device's to say."""
         if self._explicit:
             return ()
-        made: Makers = ((attribute_name(field), _UNNAMED),)
+        name = attribute_name(field)
+        made: Makers = () if name in self._statics else ((name, _UNNAMED),)
         if len(self._makers) < MAX_NAMES_COUNT:
             self._makers[field] = made
         return made

@@ -65,7 +65,7 @@ class Step:
             context[self.name] = value
             value = attempted(self._expression, context)
         context[self.name] = value
-        if value is None or (self._skip is not None and value == self._skip):
+        if value is None or (self._skip is not None and _is_same(value, self._skip)):
             return None
         return Outcome(value, self._computed(context) if self._metadata else {})
 
@@ -82,6 +82,11 @@ class Step:
             if value is not None:
                 made |= metadata_member(name, metadatum, value)
         return made
+
+
+def _is_same(value: object, other: object) -> bool:
+    """Whether two JSON values are equal: to JSON, true is not 1."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
 def attribute_step(spec: AttributeSpec) -> Step:

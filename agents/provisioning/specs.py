@@ -178,10 +178,10 @@ def command_specs(own: Sequence[CommandBody], group: Sequence[CommandBody]) -> t
     return tuple(_command(body) for body in _merged(own, group, _field))
 
 
-def _merged(own: Iterable[Named], group: Iterable[Named], key: Callable[[Named], str]) -> list[Named]:
-    merged = {key(body): body for body in group}
-    mine = {key(body): body for body in own}
-    return [*mine.values(), *(body for name, body in merged.items() if name not in mine)]
+def _merged(own: Sequence[Named], group: Iterable[Named], key: Callable[[Named], str]) -> list[Named]:
+    """Several of one key stay: a field may become several attributes, also of several entities."""
+    mine = {key(body) for body in own}
+    return [*own, *(body for body in group if key(body) not in mine)]
 
 
 def _field(body: AttributeBody | CommandBody) -> str:
