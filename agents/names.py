@@ -3,15 +3,17 @@
 from urllib.parse import quote
 
 from agents.errors import WrongShape
+from ngsi.vocabulary import RESERVED_NAMES
 
 _URN = "urn:ngsi-ld:"
 _URIS = ("urn:", "http://", "https://")
 _KEPT = "-._~:"
 _MAX_ID_LENGTH = 1024
 
-_CORE_MEMBERS = frozenset({"id", "type", "scope"})
+_CORE_MEMBERS = frozenset(name for name in RESERVED_NAMES if not name.startswith("@")) | {"scope"}
 _NOT_IN_NAMES = frozenset("<>\"'=;()@?&") | frozenset(map(chr, range(33)))
 _MAX_NAME_LENGTH = 256
+_SHOWN_CHARACTERS = 40
 
 
 def default_id(type_: str, device: str, conjunction: str = ":") -> str:
@@ -36,10 +38,10 @@ _NOT_IN_URIS = frozenset('<>"{}|\\^` ') | frozenset(map(chr, range(33)))
 def attribute_name(field: str) -> str:
     """Return the attribute name of a field that nobody has named; `WrongShape` for one that no attribute can have.
 
-    `id` and `type` become `measure_id` and `measure_type`, as with the FIWARE agents.
+    `id` and `type` become `measure_id` and `measure_type`, as with the FIWARE agents; so does what NGSI-LD reserves.
     """
     if field in _CORE_MEMBERS:
         return f"measure_{field}"
     if not field or len(field) > _MAX_NAME_LENGTH or not _NOT_IN_NAMES.isdisjoint(field):
-        raise WrongShape("a field has a name that no attribute can have")
+        raise WrongShape(f"field {field[:_SHOWN_CHARACTERS]!r} has a name that no attribute can have")
     return field

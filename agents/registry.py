@@ -161,7 +161,7 @@ class Registry:
         found = ((source, source.group(profile, apikey, resource)) for source in self._sources)
         source, group = next(((source, group) for source, group in found if group is not None), (None, None))
         if source is None or group is None:
-            known = f"apikey {apikey} belongs to no group" if apikey else "it is not in the device file"
+            known = f"apikey {apikey} belongs to no group of {profile}" if apikey else "it is not in the device file"
             raise UnknownGroup(f"device {device} is unknown: {known}", apikey, device)
         if not (group.autoprovision and self._autoprovision):
             said = f"device {device} is unknown, and {_named(apikey)} accepts no new ones"
