@@ -185,5 +185,5 @@ def checked(model: type[_Body], body: object) -> _Body:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         member = ".".join(str(part) for part in problem["loc"])
-        said = f"{member}: {problem['msg'].removeprefix('Value error, ')}"
+        said = f"{member}: {problem['msg'].removeprefix('Value error, ').replace('a valid tuple', 'an array')}"
         raise WrongSyntax(f"Wrong syntax in request: Errors found validating request. {said}") from None

@@ -98,12 +98,15 @@ class Provisioning:
         return count, [shown_group(record) for record in records]
 
     async def update_group(self, scope: Scope, resource: str, apikey: str, changes: Json) -> None:
-        """Change members of a group; the others stay."""
+        """Change members of a group, also its resource and apikey; the others stay."""
         for _ in range(_ATTEMPTS):
             former = await self._group_of(scope, resource, apikey)
-            body = {**orjson.loads(former.body), **changes, "resource": resource, "apikey": apikey}
-            record = self._group_record(Scope(*former.identity[:2]), body)
+            record = self._group_record(Scope(*former.identity[:2]), {**orjson.loads(former.body), **changes})
+            if record.identity != former.identity:
+                await self._refuse_duplicate(record)
             if await _asked(self._directory.store.groups.replace(former, record)):
+                if record.identity != former.identity:
+                    self._directory.apply(Change("groups", former.identity, None))
                 self._directory.apply(Change("groups", record.identity, record))
                 self._commands.regrouped()
                 return
@@ -187,6 +190,8 @@ class Provisioning:
                     self._directory.apply(Change("devices", former.identity, None))
                 await self._changed(record)
                 return
+            if record.identity != former.identity:
+                raise _duplicate_device(record.identity)
         raise RegistryNotAvailable("The device is being changed by others all the time")
 
     async def delete_device(self, scope: Scope, id_: str, apikey: str | None) -> None:
