@@ -48,6 +48,7 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._given_count = 0
         self._done_count = 0
+        self._flushed_count = 0
 
     @property
     def pending_count(self) -> int:
@@ -82,7 +83,7 @@ class Backlog:
         """Waits until all that was given so far is written."""
         mark = self._given_count
         async with self._written:
-            await self._written.wait_for(lambda: self._done_count >= mark)
+            await self._written.wait_for(lambda: self._flushed_count >= mark)
 
     async def room(self) -> None:
         """Waits while more is pending than memory should hold."""
@@ -96,8 +97,13 @@ class Backlog:
             await self._arrived.wait()
             self._arrived.clear()
             given, self._writes = self._writes, {}
+            given_count = self._given_count
             for tenant, writes in given.items():
                 await self._write(tenant, writes)
+            # Not by the number of writes that are done: they are done in another order than they were given in.
+            self._flushed_count = given_count
+            async with self._written:
+                self._written.notify_all()
 
     async def _write(self, tenant: str, writes: _Writes) -> None:
         put: list[tuple[Row | HeldState, list[Callable[[], None]]]] = [(row, [durable]) for row, durable in writes.put]
