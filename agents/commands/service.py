@@ -147,12 +147,14 @@ class RunningCommands(Commands):
             await self._configure(device.spec, wish_of(device, measure))
             return
         names = {command.name for command in device.spec.commands}
-        if not names.issuperset(measure.values):
+        known = [name for name in measure.values if name in names]
+        for name in known:
+            await self._settle(device, name, measure.values[name])
+        if known:
+            self._dispatcher.wake()
+        if len(known) < len(measure.values):
             unknown = next(name for name in measure.values if name not in names)
             raise NoSuchCommand(f"device {device.id} has no command {unknown[:100]}")
-        for name, value in measure.values.items():
-            await self._settle(device, name, value)
-        self._dispatcher.wake()
 
     async def _configure(self, spec: DeviceSpec, wish: Wish) -> None:
         if not wish.follows:

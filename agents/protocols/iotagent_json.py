@@ -27,7 +27,8 @@ def decode(topic: TopicParts, payload: bytes, received_at: datetime) -> list[Mea
     body = read_json(payload)
     channel = topic.get("channel")
     if channel is not None:
-        return [_report(channel, as_object(body, "the payload"))]
+        reports = body if isinstance(body, list) else [body]
+        return [_report(channel, as_object(report, "the payload")) for report in reports]
     if not isinstance(body, list):
         return those_with_values([_measure(body, "the payload")])
     measures = [_measure(item, f"item {position}") for position, item in enumerate(body)]

@@ -300,6 +300,10 @@ async def test_results_of_no_command(site: Site) -> None:
     url = f"{site.south}/iot/json/commands?i=bell-unasked&k={JSON_KEY}"
     status, answer, _ = await site.request("POST", url, {"dance": "ok"})
     assert (status, answer["name"]) == (400, "COMMAND_NOT_FOUND")
+    status, answer, _ = await site.request("POST", url, {"dance": "ok", "move": "moved"})
+    assert (status, answer["name"]) == (400, "COMMAND_NOT_FOUND")  # and what it does have is not lost by that
+    assert (await site.request("POST", url, [{"ring": "first"}, {"ring": "last"}]))[:2] == (200, {})
+    await site.arrived(entity, move_info="moved", ring_info="last")
 
 
 async def test_notified_twice(site: Site) -> None:
