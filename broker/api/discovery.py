@@ -1,13 +1,14 @@
 """Which entity types and attributes there are: /types and /attributes (clauses 5.7.5 to 5.7.10, 6.25 to 6.28)."""
 
 import asyncio
+from time import monotonic
 from uuid import uuid4
 
 from broker.api.answers import with_context
 from broker.api.exchange import Answer, Request
 from broker.api.routing import Operation, Resource
 from broker.storage.base import EntityQuery, EntitySelector, TypeProfile
-from ngsi.errors import BadRequestData, ResourceNotFound
+from ngsi.errors import BadRequestData, ResourceNotFound, TooComplexQuery
 from ngsi.names import iri, is_name, show
 from ngsi.vocabulary import RESERVED_NAMES
 
@@ -110,10 +111,13 @@ async def _types_of_attributes(request: Request) -> dict[str, dict[str, list[str
 
 
 async def _profiles(request: Request, keys: list[str], now: str) -> dict[str, TypeProfile]:
-    """What there is of each type, a few asked for at a time."""
+    """What there is of each type, a few asked for at a time, within the time that a query may take."""
     entities = request.tenant.entities
     profiles: dict[str, TypeProfile] = {}
+    until_s = monotonic() + request.services.settings.query_timeout_s
     for start in range(0, len(keys), _AT_ONCE):
+        if monotonic() > until_s:
+            raise TooComplexQuery(f"There are {len(keys)} types, too many to look at; ask for one with types/{{type}}")
         part = keys[start : start + _AT_ONCE]
         found = await asyncio.gather(*(entities.describe_type(key, now) for key in part))
         profiles |= {key: profile for key, profile in zip(part, found, strict=True) if profile is not None}

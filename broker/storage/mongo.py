@@ -139,9 +139,17 @@ class MongoStorage(Storage):
     async def contexts_named(self, tenant: str) -> set[str]:
         """See Storage."""
         subscriptions = self._collection(tenant, "subscriptions")
+        urls: set[str] = set()
         with translated():
-            found = [await subscriptions.distinct(member) for member in _CONTEXT_MEMBERS]
-        return {url for items in found for item in items for url in references(item)}
+            for member in _CONTEXT_MEMBERS:
+                stages: list[dict[str, Any]] = [
+                    {"$match": {member: {"$exists": True}}},
+                    {"$group": {"_id": f"${member}"}},
+                ]
+                batches = await subscriptions.aggregate_raw_batches(stages, allowDiskUse=True)
+                async with aclosing(documents(batches)) as found:
+                    urls.update([url async for source in found for url in references(source["_id"])])
+        return urls
 
     async def hold(self, work: str, holder: str, for_s: float) -> bool:
         """See Storage."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import OperationFailure
 
 from broker.storage import mongo_documents as documents
 from broker.storage.base import TypeProfile
@@ -19,6 +20,8 @@ from ngsi.errors import TooComplexQuery
 FIRST_COUNT = 10_000
 _ROUND_COUNT = 100
 _SHAPES_COUNT_MAX = 20_000
+_TOO_MANY = 17217
+"""MongoDB's code for what `distinct` cannot answer in one document."""
 
 _Collection = AsyncCollection[dict[str, Any]]
 _Shape = tuple[str, tuple[str, ...]]
@@ -26,10 +29,15 @@ _Shape = tuple[str, tuple[str, ...]]
 
 
 async def types(collection: _Collection, now: str, *, timeout_ms: int) -> list[str]:
-    """The keys of all types that an unexpired entity has, in their order."""
+    """The keys of all types that an unexpired entity has, in their order. Raises TooComplexQuery."""
     # A tombstone, which has no type, counts as null.
-    found = {key for key in await collection.distinct("type", maxTimeMS=timeout_ms) if key is not None}
-    overdue = set(await collection.distinct("type", {"due": {"$lte": now}}, maxTimeMS=timeout_ms))
+    try:
+        found = {key for key in await collection.distinct("type", maxTimeMS=timeout_ms) if key is not None}
+        overdue = set(await collection.distinct("type", {"due": {"$lte": now}}, maxTimeMS=timeout_ms))
+    except OperationFailure as exc:
+        if exc.code != _TOO_MANY:
+            raise
+        raise TooComplexQuery("The names of the types come to more than 16 MB") from exc
     gone = {key for key in overdue if await collection.find_one({"type": key, **unexpired(now)}, {"_id": 1}) is None}
     return sorted(found - gone)
 

@@ -73,6 +73,13 @@ async def test_subscriptions_keep_what_their_contexts_refer_to(storage: MongoSto
     assert await kept(storage) == [0, 1, 2, 3]
 
 
+async def test_subscriptions_name_more_than_fits_a_document(storage: MongoStorage) -> None:
+    for number in range(2):
+        context = [f"https://x.example/{number}", {"a": f"b:{number}{'c' * 9_000_000}"}]
+        await storage.subscriptions("").insert({"_id": f"urn:x:{number}", "context": context})
+    assert await storage.contexts_named("") == {"https://x.example/0", "https://x.example/1"}
+
+
 async def test_their_number_is_bounded(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.context_reaper.COUNT_MAX", 2)
     await fill(storage)

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
-from tests.broker.api.conftest import CAMPUS, Api
+from broker.settings import Settings
+from tests.broker.api.conftest import CAMPUS, Api, serving
 
 TENANT = "catalogue"
 SDM = "https://smartdatamodels.org/dataModel.Device/"
@@ -130,3 +132,25 @@ async def test_a_rare_attribute_of_a_common_type_is_found(api: Api, monkeypatch:
     assert kinds == {"size": ["Property", "Relationship"], "pearl": ["LanguageProperty", "Property"], **rare}
     _, _, found = await api("GET", "attributes/pearl", **headers)
     assert (found["attributeCount"], found["typeNames"]) == (2, ["Shell"])
+
+
+@pytest.mark.parametrize("path", ["types?details=true", "attributes/size"])
+async def test_more_types_than_there_is_time_for_are_too_complex(mongo: str, path: str) -> None:
+    settings = Settings(mongodb_uri=mongo, database="manytypes", query_timeout_s=0.1)
+    async with serving(settings) as api:
+        types = [f"Type{number}" for number in range(2000)]
+        await api("POST", "entityOperations/upsert", [{"id": "urn:ngsi-ld:Many:1", "type": types, "size": 1}])
+        status, _, problem = await api("GET", path)
+        assert (status, problem["type"].rpartition("/")[2]) == (403, "TooComplexQuery")
+
+
+@pytest.mark.parametrize("path", ["types", "attributes"])
+async def test_more_types_than_can_be_listed_are_too_complex(api: Api, mongo: str, path: str) -> None:
+    await api("POST", "entities", {"id": "urn:ngsi-ld:Long:1", "type": "Long"}, NGSILD_Tenant="longtypes")
+    async with AsyncMongoClient[dict[str, Any]](mongo) as client:
+        for name in "ab":
+            types = [name * 900 + str(number) for number in range(10_000)]
+            await client.apitest_longtypes.entities.replace_one({"_id": name}, {"type": types}, upsert=True)
+    status, _, problem = await api("GET", path, NGSILD_Tenant="longtypes")
+    assert (status, problem["type"].rpartition("/")[2]) == (403, "TooComplexQuery")
+    assert (await api("GET", "types/Long", NGSILD_Tenant="longtypes"))[0] == 200
