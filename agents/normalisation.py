@@ -93,6 +93,8 @@ def _in_unit(value: object, field: str, stated: str, norm: Norm | None) -> tuple
     """The value in the unit its mapping expects, and that unit."""
     wanted = norm.source if norm is not None and norm.source is not None else _USUAL.get(stated, stated)
     if wanted == stated:
+        if norm is not None and isinstance(value, str):
+            number(value, field)  # a quantity, which no other text is
         return value, stated
     if (stated, wanted) not in CONVERSIONS:
         raise WrongShape(f"field {field} is in {stated}, which cannot be converted to {wanted}")

@@ -54,7 +54,7 @@ def text(values: Mapping[str, object], name: str) -> str:
     """Return a field that must be non-empty text."""
     value = field(values, name)
     if not isinstance(value, str) or not value:
-        raise WrongShape(f"field {name} is {json_type(value)}, not text")
+        raise WrongShape(f"field {name} is {json_type(value) if value != '' else 'empty'}, not text")
     return value
 
 

@@ -42,6 +42,7 @@ _LABELS: Final = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
 _LAST_PART = re.compile(r"[^:/]+(?=[:/]*$)")
 _POSITION = frozenset({"lat", "lon"})
+_VALUES = frozenset({"v", "vs", "vb", "vd"})
 _JSON_ARRAYS = (b"[", b" ", b"\n", b"\r", b"\t", b"{")
 
 
@@ -126,6 +127,8 @@ def _understand(record: Mapping[str, object]) -> None:
 
 
 def _value(record: Mapping[str, object], base: Mapping[str, object]) -> object:
+    if len(_VALUES & record.keys()) > 1:
+        raise WrongShape("a record has more than one value")
     if "vs" in record:
         value = record["vs"]
         if not isinstance(value, str):
