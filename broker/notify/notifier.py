@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -162,8 +163,9 @@ class Notifier:
 
     async def _load(self) -> None:
         await self._dispatcher.load()
-        async for tenant, document in self._deliveries.subscriptions(self._share.serves):
-            await self._put(tenant, document, since=began_at(document))
+        async with aclosing(self._deliveries.subscriptions(self._share.serves)) as found:
+            async for tenant, document in found:
+                await self._put(tenant, document, since=began_at(document))
 
     async def _work_through(self, batch: Batch, ticket: Ticket) -> None:
         for number, event in enumerate(batch.events):

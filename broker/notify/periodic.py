@@ -5,7 +5,7 @@ passes while no notifier is there is made up for once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ class Periodic(Source):
         self._due = system_text(due + timedelta(seconds=(passed + 1) * self._interval_s))
         self._services.bookkeeping.due(subscriber.tenant, subscriber.id, self._due)
 
-    async def _states(self, subscriber: Subscriber) -> AsyncIterator[State]:
+    async def _states(self, subscriber: Subscriber) -> AsyncGenerator[State]:
         store = self._services.deliveries.entities(subscriber.tenant)
         now = now_text()
         query = _query(subscriber, now)
@@ -73,8 +73,9 @@ class Periodic(Source):
             query = replace(query, q=await resolved(query.q, store, now))
         # The id of the notification comes from this: the same for a repetition after a crash.
         sequence = f"{self._due} "
-        async for entity in store.find(query, offset=0, limit=_ENTITIES_MAX):
-            yield State(entity, Change("", now, "updated"), sequence)
+        async with aclosing(store.find(query, offset=0, limit=_ENTITIES_MAX)) as found:
+            async for entity in found:
+                yield State(entity, Change("", now, "updated"), sequence)
 
 
 def _query(subscriber: Subscriber, now: str) -> EntityQuery:

@@ -1,6 +1,7 @@
 """States of entities made into notifications of a size that receivers take."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -19,23 +20,25 @@ _BYTES_MAX = 4_000_000
 log = structlog.get_logger(__name__)
 
 
-async def cut(states: AsyncIterator[State], subscriber: Subscriber, read: Read) -> AsyncGenerator[list[State]]:
+async def cut(states: AsyncGenerator[State], subscriber: Subscriber, read: Read) -> AsyncGenerator[list[State]]:
     """The states in lists, each for one notification: 1,000 entities and 4 MB at the most.
 
-    With the linked entities that the subscriber wants to see, as the storage has them now. Raises StorageUnavailable.
+    With the linked entities that the subscriber wants to see, as the storage has them now. Closes `states` in the end.
+    Raises StorageUnavailable.
     """
     get_all = _getter(read, subscriber.tenant)
     part: list[State] = []
     size_bytes = 0
-    async for state in states:
-        if subscriber.looks_further:
-            await _join(state, subscriber, get_all)
-        length = len(state.shown(subscriber)) + sum(map(len, state.linked(subscriber).values()))
-        if part and (len(part) == _ENTITIES_MAX or size_bytes + length > _BYTES_MAX):
-            yield part
-            part, size_bytes = [], 0
-        part.append(state)
-        size_bytes += length
+    async with aclosing(states):
+        async for state in states:
+            if subscriber.looks_further:
+                await _join(state, subscriber, get_all)
+            length = len(state.shown(subscriber)) + sum(map(len, state.linked(subscriber).values()))
+            if part and (len(part) == _ENTITIES_MAX or size_bytes + length > _BYTES_MAX):
+                yield part
+                part, size_bytes = [], 0
+            part.append(state)
+            size_bytes += length
     if part:
         yield part
 

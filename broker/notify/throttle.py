@@ -4,7 +4,8 @@ What happens meanwhile is held back, of each entity the newest state that matche
 never lost, and the feed goes on. When the time is over one notification tells of all that is held.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from broker.notify import metrics
 from broker.notify.portions import compose, cut
@@ -62,8 +63,9 @@ class HeldBack(Source):
         is_complete = False
         try:
             await self._services.backlog.flush()
-            async for states in cut(self._states(), subscriber, self._services.read_linked):
-                yield self._portion(subscriber, states)
+            async with aclosing(cut(self._states(), subscriber, self._services.read_linked)) as parts:
+                async for states in parts:
+                    yield self._portion(subscriber, states)
             is_complete = True
         finally:
             self._has_held, self._is_sending = self._has_held or not is_complete, False
@@ -71,9 +73,10 @@ class HeldBack(Source):
     def complete(self, subscriber: Subscriber) -> None:
         """See Source."""
 
-    async def _states(self) -> AsyncIterator[State]:
-        async for held in self._services.deliveries.held(self._tenant, self._subscription):
-            yield State(held.entity, held.change, held.sequence)
+    async def _states(self) -> AsyncGenerator[State]:
+        async with aclosing(self._services.deliveries.held(self._tenant, self._subscription)) as found:
+            async for held in found:
+                yield State(held.entity, held.change, held.sequence)
 
     def _portion(self, subscriber: Subscriber, states: list[State]) -> Portion:
         now = now_text()

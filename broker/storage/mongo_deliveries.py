@@ -7,7 +7,8 @@ The id is made from the events that the notification stems from, so that a repet
 States held back (`mongo_held`) stand in the same collection, with the state "held".
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,11 +90,12 @@ class MongoDeliveries:
         rows: list[Row] = []
         size_bytes = 0
         with unavailable("Deliveries could not be read"):
-            async for document in self._collection(tenant).find(wanted).sort("sequence", 1).limit(limit):
-                rows.append(_row(document))
-                size_bytes += len(rows[-1].body)
-                if size_bytes > _READ_BYTES_MAX:
-                    return rows, False
+            async with self._collection(tenant).find(wanted).sort("sequence", 1).limit(limit) as documents:
+                async for document in documents:
+                    rows.append(_row(document))
+                    size_bytes += len(rows[-1].body)
+                    if size_bytes > _READ_BYTES_MAX:
+                        return rows, False
         return rows, len(rows) < limit
 
     async def bury(self, tenant: str, subscription: str, older_than: str, now: str, error: str) -> int:
@@ -121,11 +123,12 @@ class MongoDeliveries:
         """(tenant, subscription) → how many states are held back, of all tenants."""
         return await self._counted(HELD)
 
-    async def held(self, tenant: str, subscription: str) -> AsyncIterator[HeldState]:
+    async def held(self, tenant: str, subscription: str) -> AsyncGenerator[HeldState]:
         """The states that are held back for a subscription, in the order of the feed."""
         with unavailable("Held states could not be read"):
-            async for state in held_states(self._collection(tenant), subscription):
-                yield state
+            async with aclosing(held_states(self._collection(tenant), subscription)) as states:
+                async for state in states:
+                    yield state
 
     async def entities_waiting(self, tenant: str, subscription: str, limit: int) -> dict[str, int] | None:
         """Entity id → in how many of the subscription's pending rows it is; None if there are more entities."""
@@ -177,7 +180,7 @@ class MongoDeliveries:
         with unavailable("The subscription could not be paused"):
             return (await subscriptions.update_one(unchanged, {"$set": changes})).matched_count == 1
 
-    async def subscriptions(self, wanted: Callable[[str, str], bool]) -> AsyncIterator[tuple[str, CompactDocument]]:
+    async def subscriptions(self, wanted: Callable[[str, str], bool]) -> AsyncGenerator[tuple[str, CompactDocument]]:
         """(tenant, document) of the subscriptions whose tenant and id are `wanted`."""
         with unavailable("Subscriptions could not be read"):
             for tenant in await self._tenants():
@@ -185,9 +188,10 @@ class MongoDeliveries:
                     "subscriptions",
                     codec_options=_RAW,
                 )
-                async for document in collection.find({}, _UNREAD, batch_size=_READ_AT_A_TIME):
-                    if wanted(tenant, str(document["_id"])):
-                        yield tenant, CompactDocument(bytes(document.raw))
+                async with collection.find({}, _UNREAD, batch_size=_READ_AT_A_TIME) as documents:
+                    async for document in documents:
+                        if wanted(tenant, str(document["_id"])):
+                            yield tenant, CompactDocument(bytes(document.raw))
 
     async def book(self, tenant: str, bookings: Iterable[tuple[str, Booking]]) -> None:
         """Adds to the counters of subscriptions; one that is gone is passed over.

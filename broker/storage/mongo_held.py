@@ -6,7 +6,7 @@ They stand in the collection `deliveries`, of each tenant, beside what waits to 
 often the feed is read again.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,10 +58,11 @@ def releasing(held: HeldState) -> DeleteOne:
     return DeleteOne({"_id": held.id, "sequence": held.sequence})
 
 
-async def held_states(collection: Any, subscription: str) -> AsyncIterator[HeldState]:
+async def held_states(collection: Any, subscription: str) -> AsyncGenerator[HeldState]:
     """All that is held for a subscription, in the order of the feed."""
-    async for row in collection.find({"subscription": subscription, "state": HELD}).sort("sequence", 1):
-        state = row["is"]
-        entity = documents.entity(state)
-        assert entity is not None, "a state is held as that of an entity"
-        yield HeldState(subscription, row["sequence"], row["at"], entity, documents.changes(state)[-1])
+    async with collection.find({"subscription": subscription, "state": HELD}).sort("sequence", 1) as rows:
+        async for row in rows:
+            state = row["is"]
+            entity = documents.entity(state)
+            assert entity is not None, "a state is held as that of an entity"
+            yield HeldState(subscription, row["sequence"], row["at"], entity, documents.changes(state)[-1])

@@ -117,9 +117,10 @@ async def _sorted_in_memory(
     needed = order.attributes if query.geo is None else order.attributes | {query.geo.geoproperty}
     cursor = collection.find_raw_batches(entity_filter(query), _projection(needed), batch_size=_BATCH_COUNT)
     rows: list[tuple[str, list[Key]]] = []
-    async for entity in _meeting(_entities(cursor.max_time_ms(timeout_ms), query.now), query):
-        rows.append((entity.id, order.keys(entity)))
-        _require_bounded(len(rows))
+    async with aclosing(_meeting(_entities(cursor.max_time_ms(timeout_ms), query.now), query)) as meeting:
+        async for entity in meeting:
+            rows.append((entity.id, order.keys(entity)))
+            _require_bounded(len(rows))
     if collation is not None:
         texts = {key.value for _, keys in rows for key in keys if key.rank == STRING}
         ranks = await mongo_collation.ranks(collection.database, texts, collation, timeout_ms)
