@@ -7,6 +7,7 @@ A lost connection is given up as a whole: what was under way has failed, and who
 """
 
 import asyncio
+import re
 import ssl
 from time import monotonic
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ ACKNOWLEDGED_WITHIN_S = 10.0
 TRY_AGAIN_S = 0.3
 """For so long after a connection has failed nobody tries again."""
 NO_MATCHING_SUBSCRIBERS = 16
+_NOT_IN_TOPICS = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""Wildcards, and what makes MQTT brokers close the connection (MQTT 5, 1.5.4), which others publish on as well."""
 
 _5, _3 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
@@ -162,6 +165,9 @@ class Publisher:
         self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False, command: str = ""
     ) -> Outcome:
         """Publish a message; what became of it. `command`: the user property that tells which command it is."""
+        if _NOT_IN_TOPICS.search(topic):
+            said = "a topic cannot have the characters of its apikey or device"
+            return Outcome("refused", f"the message cannot be published: {said}", said)
         connection, trouble = await self._connected()
         if connection is None:
             return Outcome("later", f"no connection to the MQTT broker: {trouble}")

@@ -127,6 +127,16 @@ async def test_two_commands_stay_two_and_in_order(site: Site) -> None:
     ]
 
 
+@pytest.mark.parametrize(("name", "device"), [("wildcard", "bell+1"), ("null", "bell\0"), ("tab", "bell\t1")])
+async def test_device_that_no_topic_can_name(site: Site, name: str, device: str) -> None:
+    """Its message would cost everybody's commands the connection to the MQTT broker."""
+    entity = f"urn:ngsi-ld:Bell:{name}"
+    await provision(site, device, entity_name=entity)
+    await command(site, entity, "ring", 1)
+    reason = "a topic cannot have the characters of its apikey or device"
+    await site.arrived(entity, ring_status="ERROR", ring_info=reason)
+
+
 @pytest.mark.parametrize("protocol", ["IoTA-JSON", "IoTA-UL"])
 async def test_pushed_over_http(site: Site, protocol: str, free_port: Callable[[], int]) -> None:
     device = "bell-push-json" if protocol == "IoTA-JSON" else "bell-push-ul"
