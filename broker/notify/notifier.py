@@ -172,7 +172,7 @@ class Notifier:
             try:
                 if event.collection == "entities":
                     self._match(event, ticket)
-                elif self._share.serves(event.tenant, event.id):
+                elif self._share.concerns(event.tenant, event.id, event.token):
                     await self._link()
                     self._composer.release(event.tenant, event.id)
                     self._send()

@@ -48,6 +48,14 @@ class Share:
         """Whether the event lies behind the position of the subscription's partition."""
         return token > str(self.positions[partition(tenant, subscription)]["_data"])
 
+    def concerns(self, tenant: str, subscription: str, token: str) -> bool:
+        """Whether an event of a subscription that is served here lies behind the position of its partition.
+
+        What lies before it was read with the subscription. A deletion, if it was made anew since, would take its lane
+        with all that is known of its backlog.
+        """
+        return self.serves(tenant, subscription) and self.is_news(tenant, subscription, token)
+
     def advanced(self, reached: Position) -> dict[int, Position]:
         """The positions of all partitions once the feed has been worked through up to `reached`."""
         return {

@@ -8,7 +8,13 @@ from pymongo import AsyncMongoClient
 
 from broker.notify.lease import Lease
 from broker.notify.partitions import PARTITION_COUNT, Share, moves, partition
+from broker.notify.service import running_notifier
+from broker.notify.settings import DeliverySettings
+from broker.settings import Settings
 from broker.storage.mongo_shares import MongoShares, Owned, Roll
+from tests.broker.notify.conftest import StartReceiver
+from tests.broker.notify.writer import Writer, created, entity, updated
+from tests.waiting import until
 
 NAMES = [f"n{number}" for number in range(20)]
 START = {"_data": "10"}
@@ -125,3 +131,29 @@ async def _founded(client: AsyncMongoClient[dict[str, Any]], prefix: str) -> Mon
     await shares.found(PARTITION_COUNT, {"_data": "99"})
     await shares.forget(["first"])
     return shares
+
+
+async def test_a_subscription_made_anew_is_sent_its_backlog_when_another_partition_is_behind(
+    mongo: str, prefix: str, client: AsyncMongoClient[dict[str, Any]], writer: Writer, start_receiver: StartReceiver
+) -> None:
+    settings, delivery = Settings(mongodb_uri=mongo, database=prefix), DeliverySettings(retry_cap_s=0.1)
+    receiver = await start_receiver(answer=500)
+    leases = client[prefix]["leases"]
+    await writer.subscribe("urn:s:1", receiver.uri)
+    async with running_notifier(settings, delivery) as running:
+        await until(lambda: not any(running.checks().values()))
+        earlier = await leases.find_one()
+        assert earlier is not None
+        await writer.subscriptions.delete_one({"_id": "urn:s:1"})
+        await writer.subscribe("urn:s:1", receiver.uri)
+        await writer.write(created(room := entity("urn:ngsi-ld:Room:1", temperature=1)))
+        await until(lambda: writer.deliveries.count_documents({}))
+    # As if other notifiers had held the other partitions, and had not come so far.
+    behind = {number for number in range(PARTITION_COUNT) if number != partition("", "urn:s:1")}
+    positions = {f"partitions.{number:02}": earlier["partitions"][f"{number:02}"] for number in behind}
+    await leases.update_one({}, {"$set": {f"{name}.position": one["position"] for name, one in positions.items()}})
+    receiver.answer = 204
+    async with running_notifier(settings, delivery):
+        changed, change = updated(room, "second", temperature=2)
+        await writer.write((changed, [change]))
+        await until(lambda: receiver.values() == {room.id: [1, 2]})
