@@ -155,7 +155,7 @@ def _transform(subject: _Evaluation, name: str, arguments: list[_Evaluation]) ->
             return None
         try:
             return transform(value, *[argument(variables, here) for argument in arguments])
-        except (TypeError, ValueError, OverflowError, IndexError) as error:
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise ExpressionFailed(f"transform {name} cannot take this value or its arguments") from error
 
     return evaluate

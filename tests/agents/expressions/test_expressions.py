@@ -1,16 +1,18 @@
 """Expressions give what the FIWARE agents' documentation and tests say; whatever the text, they end in time."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import ExpressionFailed, InvalidExpression
 from agents.expressions import compile_expression
 from agents.expressions.grammar import DEPTH_MAX, LENGTH_MAX
+from agents.expressions.transforms import TRANSFORMS
 
 MEASURE: dict[str, Any] = {
     "value": 6,
@@ -243,6 +245,16 @@ def test_any_text_over_any_values_gives_json_or_a_clear_error(text: str, variabl
         return
     assert not (isinstance(found, float) and not math.isfinite(found))
     orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@given(st.lists(_JSON | st.sampled_from([1e308, -0.0, "", "ff", "{}", [[]], {"a": 1}]), min_size=1, max_size=4))
+@settings(max_examples=30)
+def test_transforms_take_any_values_or_tell(name: str, values: list[Any]) -> None:
+    subject, *arguments = (f"p{place}" for place in range(len(values)))
+    expression = compile_expression(f"{subject}|{name}({', '.join(arguments)})")
+    with suppress(ExpressionFailed):
+        orjson.dumps(expression({f"p{place}": value for place, value in enumerate(values)}))
 
 
 @given(st.integers(-1000, 1000), st.integers(-1000, 1000), st.integers(1, 1000))
