@@ -12,7 +12,8 @@ from broker.api.link_header import context_link
 from broker.api.media import LD_JSON, media_type
 from broker.api.parameters import options
 from broker.api.routing import Handler, Operation, Resource
-from broker.errors import HttpRefusal
+from broker.commit_ticket import Outcome
+from broker.errors import HttpRefusal, StorageUnavailable
 from broker.turns import Turns
 from ngsi import patch
 from ngsi.context import CORE, Context
@@ -40,7 +41,7 @@ async def upsert_entities(request: Request) -> Answer:
     fragments, errors = await _read_entities(request)
     apply = upsert_newer if newer else patch.upsert if update else patch.replace_entity
     patches = [(fragment.id or "", partial(apply, fragment)) for fragment in fragments]
-    outcomes = await request.tenant.committer.submit_all(patches, request.request_id) if patches else []
+    outcomes = await _outcomes(request, patches)
     success: list[str] = []
     created: list[str] = []
     for (entity_id, _), outcome in zip(patches, outcomes, strict=True):
@@ -128,8 +129,7 @@ async def _apply(
     are_creations: bool = False,
 ) -> list[str]:
     """Commits the patches; gives the ids of those that succeeded, each once, and adds the others to the errors."""
-    committer = request.tenant.committer
-    outcomes = await committer.submit_all(patches, request.request_id, are_creations=are_creations) if patches else []
+    outcomes = await _outcomes(request, patches, are_creations=are_creations)
     success: list[str] = []
     for (entity_id, _), outcome in zip(patches, outcomes, strict=True):
         if isinstance(outcome, NgsiError):
@@ -140,6 +140,19 @@ async def _apply(
         else:
             success.append(entity_id)
     return list(dict.fromkeys(success))
+
+
+async def _outcomes(
+    request: Request, patches: Sequence[tuple[str, patch.Patch]], *, are_creations: bool = False
+) -> list[Outcome]:
+    """What became of each patch. Raises StorageUnavailable if that is what all of them met: 503 says when to retry."""
+    if not patches:
+        return []
+    committer = request.tenant.committer
+    outcomes = await committer.submit_all(patches, request.request_id, are_creations=are_creations)
+    if isinstance(outcomes[0], StorageUnavailable) and all(isinstance(each, StorageUnavailable) for each in outcomes):
+        raise outcomes[0]
+    return outcomes
 
 
 async def _read_entities(request: Request) -> tuple[list[Fragment], list[tuple[str, NgsiError]]]:
