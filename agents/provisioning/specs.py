@@ -125,7 +125,7 @@ def device_spec(body: DeviceBody, identity: Identity, group: Group | None, profi
     """Return the specification of a device."""
     common: Common = group.body if group is not None else _NOTHING
     type_ = body.entity_type or common.entity_type or DEFAULT_TYPE
-    has_own = bool(body.attributes or body.static_attributes)
+    has_own = bool(body.attributes or body.lazy or body.static_attributes)
     has_own = has_own or not (body.explicit is None and body.timestamp is None and body.payload_type is None)
     conjunction = common.conjunction if isinstance(common, GroupBody) else ":"
     named = entity_id(body.entity_name, type_) if body.entity_name else default_id(type_, body.device_id, conjunction)
@@ -156,10 +156,13 @@ def device_spec(body: DeviceBody, identity: Identity, group: Group | None, profi
 
 
 def mapping_spec(device: DeviceBody | None, group: GroupBody | None) -> MappingSpec:
-    """Return what becomes of measures: the device's attributes, then those of the group that it does not replace."""
+    """Return what becomes of measures: the device's attributes, then those of the group that it does not replace.
+
+    Lazy ones are not asked for, but a device may report them, as with the FIWARE agents.
+    """
     own: Common = device or _NOTHING
     common: Common = group or _NOTHING
-    attributes = _merged(own.attributes, common.attributes, _field)
+    attributes = [*_merged(own.lazy, common.lazy, _field), *_merged(own.attributes, common.attributes, _field)]
     statics = _merged(own.static_attributes, common.static_attributes, _name)
     explicit = common.explicit if own.explicit is None else own.explicit
     timestamp = _first(own.timestamp, common.timestamp)

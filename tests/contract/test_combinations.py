@@ -44,6 +44,14 @@ async def test_one_field_becomes_several_attributes(site: Site) -> None:
     assert (await say(site, "several", {"t": 500}))[0] == 400  # the range of one attribute counts for all of the field
 
 
+async def test_lazy_attributes_have_their_names_when_they_are_reported(site: Site) -> None:
+    lazy = {"object_id": "l", "name": "lightLevel", "type": "Number"}
+    await provision(site, "lazy", lazy=[lazy], attributes=[TEMPERATURE], explicitAttrs=True)
+    assert (await say(site, "lazy", {"l": 300, "t": 21}))[0] == 200
+    found = await entity(site, "lazy")
+    assert (found["lightLevel"]["value"], found["temperature"]["value"]) == (300, 21)
+
+
 async def test_one_field_goes_to_several_entities(site: Site) -> None:
     rooms = [{**TEMPERATURE, "entity_name": f"urn:ngsi-ld:Room:both-{side}", "entity_type": "Room"} for side in "ab"]
     await provision(site, "both", attributes=rooms)
