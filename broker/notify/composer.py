@@ -31,6 +31,10 @@ _HELD_MAX = 10_000
 _BODY_BYTES_MAX = 4_000_000
 
 
+_Key = tuple[str, str, str]
+"""Tenant and id of a subscription, whose Subscriber may be made anew at any time; a request or an entity."""
+
+
 class Made(NamedTuple):
     """A notification, for whom, and the batch of the feed that it keeps unsettled."""
 
@@ -65,8 +69,8 @@ class Composer:
     def __init__(self) -> None:
         self._number = 0
         self._groups: list[_Group] = []
-        self._by_request: dict[tuple[Subscriber, str], _Group] = {}
-        self._last: dict[tuple[Subscriber, str], int] = {}
+        self._by_request: dict[_Key, _Group] = {}
+        self._last: dict[_Key, int] = {}
         self._requests: dict[str, _Request] = {}
 
     def see(self, change: Change, now_s: float) -> None:
@@ -83,8 +87,9 @@ class Composer:
     def add(self, subscriber: Subscriber, state: State) -> None:
         """One subscriber is to be told of one change."""
         request = state.change.request
-        key = (subscriber, request)
-        entity_key = (subscriber, state.entity.id)
+        tenant, name = subscriber.tenant, subscriber.id
+        key = (tenant, name, request)
+        entity_key = (tenant, name, state.entity.id)
         group = self._by_request.get(key)
         if group is None or self._last.get(entity_key, -1) >= group.number:
             self._number += 1
@@ -134,10 +139,11 @@ class Composer:
         self._forget(now_s)
         if sum(len(group.states) for group in self._groups) > _HELD_MAX:
             self._requests.clear()
-        held: set[tuple[Subscriber, str]] = set()
+        held: set[_Key] = set()
         ready: list[_Group] = []
         for group in self._groups:
-            keys = [(group.subscriber, state.entity.id) for state in group.states]
+            subscriber = group.subscriber
+            keys = [(subscriber.tenant, subscriber.id, state.entity.id) for state in group.states]
             if group.request in self._requests or not held.isdisjoint(keys):
                 held.update(keys)
             else:

@@ -100,6 +100,13 @@ def test_a_request_is_held_until_all_its_changes_have_come() -> None:
     assert not composer.is_holding
 
 
+def test_a_request_gives_one_notification_also_to_a_subscriber_that_is_made_anew_meanwhile() -> None:
+    composer = Composer()
+    tell(composer, receiver(), state("urn:a", "r", 1, parts=2))
+    tell(composer, receiver(), state("urn:b", "r", 2, parts=2))
+    assert [row.entities for _, row in composer.take(AT)] == [["urn:a", "urn:b"]]
+
+
 def test_a_request_of_which_the_rest_stays_away_is_held_for_a_while() -> None:
     composer, told = Composer(), receiver()
     tell(composer, told, state("urn:a", "r", 1, parts=2), now_s=1.0)
