@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -49,7 +50,8 @@ class South:
 
     def app(self) -> Starlette:
         """Return the application: one route, because groups bring routes of their own."""
-        return Starlette(routes=[Route("/{path:path}", self._serve, methods=["GET", "POST"])])
+        routes = [Route("/{path:path}", self._serve, methods=["GET", "POST"])]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _not_served})
 
     async def _serve(self, request: Request) -> Response:
         began = time.perf_counter()
@@ -117,6 +119,15 @@ def _told(asked: Asked, commands: Sequence[tuple[str, object]], *, accepts_json:
 def _accepts_json(request: Request) -> bool:
     accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
     return any(part in ("*/*", "application/*", "application/json") for part in accepted)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """Answer a method that no route has."""
+    assert isinstance(error, HTTPException)
+    content = {"name": "METHOD_NOT_ALLOWED", "message": f"Routes of devices take GET and POST, not {request.method}"}
+    response = _json(content, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _json(content: object, status: int = 200) -> Response:

@@ -186,6 +186,12 @@ async def test_refusals_over_http(
     assert "x-processing-time" in sent
 
 
+async def test_a_method_no_route_has(site: Site) -> None:
+    status, answer, sent = await site.request("PUT", f"{site.south}/iot/json?i=x&k={JSON_KEY}", {"a": 1})
+    assert (status, answer["name"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "POST" in sent["allow"]
+
+
 async def test_nothing_to_store_is_taken(site: Site) -> None:
     assert (await site.request("POST", f"{site.south}/iot/json?i=x&k={JSON_KEY}", {}))[:2] == (200, {})
 
