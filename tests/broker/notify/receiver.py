@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass
 class Receiver:
-    """What came in, in order. `answer` is the status to give, `delay_s` how long to take."""
+    """What came in, in order. `answer` is the status to give, `delay_s` how long to take; none while not `is_free`."""
 
     port: int
     answer: int = 204
@@ -21,6 +21,7 @@ class Receiver:
     refused: set[str] = field(default_factory=set)
     received: list[dict[str, Any]] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)
+    is_free: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: int = 0
     times_s: list[float] = field(default_factory=list)
     """When each attempt came in, by the event loop's clock."""
@@ -30,6 +31,9 @@ class Receiver:
     @property
     def uri(self) -> str:
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/notify"
+
+    def __post_init__(self) -> None:
+        self.is_free.set()
 
     async def start(self) -> None:
         app = web.Application(client_max_size=2**24)
@@ -47,6 +51,7 @@ class Receiver:
         self.attempts += 1
         self.times_s.append(asyncio.get_running_loop().time())
         notification = orjson.loads(await request.read())
+        await self.is_free.wait()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         data = notification["data"]
