@@ -79,11 +79,16 @@ def read_instances(name: str, key: str, body: object, context: Context, *, nulls
             )
     else:
         instances = [read_instance(name, body, context, nulls=nulls)]
+    require_fitting(name, key, instances)
+    return instances
+
+
+def require_fitting(name: str, key: str, instances: list[Instance]) -> None:
+    """BadRequestData if the instances are not of the kind that the name of their attribute stands for."""
     if key == _PROOF_KEY and not all(_is_proof(instance) or is_deletion(instance) for instance in instances):
         raise BadRequestData(f"Attribute {show(name)} must be a Property whose value is the object of a proof")
     if key in _GEO_KEYS and any(instance["type"] != "GeoProperty" for instance in instances):
         raise BadRequestData(f"Attribute {show(name)} must be a GeoProperty: its value is a GeoJSON geometry")
-    return instances
 
 
 def _is_proof(instance: Instance) -> bool:
@@ -100,7 +105,10 @@ def is_null(value: object) -> bool:
     kind = type(value)
     if kind is str:
         return value == NULL
-    return (kind is list and value == [NULL]) or (kind is dict and value == {NO_DATASET: NULL})
+    return (kind is list and value in _NULL_LISTS) or (kind is dict and value == {NO_DATASET: NULL})
+
+
+_NULL_LISTS = ([NULL], [{"object": NULL}])
 
 
 def read_instance(name: str, body: object, context: Context, *, nulls: bool = False) -> Instance:
@@ -123,6 +131,10 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
             continue
         reader = METADATA_READERS.get(key)
         if reader is not None:
+            if content == NULL:
+                if nulls and key != "datasetId":
+                    continue  # the instance is written anew: what it is not given it does not have
+                raise BadRequestData(f"Attribute {show(name)}: {key} cannot be deleted by {NULL} here")
             reader(name, kind, content, context, instance)
         elif key in OUTPUT_ONLY_MEMBERS:
             continue
@@ -130,7 +142,15 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
             raise BadRequestData(f"Attribute {show(name)}: a {kind} cannot have the member {show(key)}")
         else:
             sub_key = context.expand(key)
-            attributes[sub_key] = read_instances(f"{name}.{key}", sub_key, content, context, nulls=nulls)
+            if sub_key in attributes:
+                raise BadRequestData(
+                    f"Attribute {show(name)}: {show(key)} stands twice, under two names of the same IRI"
+                )
+            instances = read_instances(f"{name}.{key}", sub_key, content, context, nulls=nulls)
+            if nulls:
+                instances = [sub for sub in instances if not is_deletion(sub)]
+            if instances:
+                attributes[sub_key] = instances
     if attributes:
         instance["attrs"] = attributes
     return instance

@@ -23,13 +23,14 @@ _WITH_UNIT = frozenset({"Property", "GeoProperty", "ListProperty"})
 def _property_value(name: str, value: Any, context: Context) -> Any:
     if value is None:
         raise BadRequestData(f"Attribute {show(name)} has the value null; JSON null is no value in NGSI-LD")
-    if isinstance(value, dict) and _holds_null_marker(value):
+    if isinstance(value, dict | list) and _holds_null_marker(value):
         raise BadRequestData(f"Attribute {show(name)}: {NULL} inside a value deletes a key, which only a merge can do")
     return value
 
 
-def _holds_null_marker(value: Mapping[str, Any]) -> bool:
-    return any(item == NULL or (isinstance(item, dict) and _holds_null_marker(item)) for item in value.values())
+def _holds_null_marker(value: Mapping[str, Any] | list[Any]) -> bool:
+    items = value if isinstance(value, list) else value.values()
+    return any(item == NULL or (isinstance(item, dict | list) and _holds_null_marker(item)) for item in items)
 
 
 def _geometry(name: str, value: Any, context: Context) -> Any:
@@ -38,14 +39,21 @@ def _geometry(name: str, value: Any, context: Context) -> Any:
 
 def _object(name: str, value: Any, context: Context) -> Any:
     if isinstance(value, list) and value:
-        return [require_uri(item, f"Attribute {show(name)}: object") for item in value]
-    return require_uri(value, f"Attribute {show(name)}: object")
+        return [_target(item, f"Attribute {show(name)}: object") for item in value]
+    return _target(value, f"Attribute {show(name)}: object")
+
+
+def _target(uri: Any, what: str) -> str:
+    if uri == NULL:
+        raise BadRequestData(f"{what} {NULL} is no entity that could be pointed to")
+    return require_uri(uri, what)
 
 
 def _language_map(name: str, value: Any, context: Context) -> Any:
     if not isinstance(value, dict) or not all(tag and _is_text_or_texts(text) for tag, text in value.items()):
         raise BadRequestData(
             f"Attribute {show(name)}: languageMap {show(value)} must map language tags to strings or arrays of strings"
+            f", none of them {NULL}"
         )
     return value
 
@@ -53,7 +61,7 @@ def _language_map(name: str, value: Any, context: Context) -> Any:
 def _vocab(name: str, value: Any, context: Context) -> Any:
     if isinstance(value, str) and value:
         return context.expand_iri(value)
-    if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
+    if isinstance(value, list) and value and all(isinstance(item, str) and item not in ("", NULL) for item in value):
         return [context.expand_iri(item) for item in value]
     raise BadRequestData(f"Attribute {show(name)}: vocab {show(value)} must be a term or an array of terms")
 
@@ -65,7 +73,7 @@ def _json(name: str, value: Any, context: Context) -> Any:
 
 
 def _value_list(name: str, value: Any, context: Context) -> Any:
-    if not isinstance(value, list) or None in value:
+    if not isinstance(value, list) or None in value or _holds_null_marker(value):
         raise BadRequestData(f"Attribute {show(name)}: valueList {show(value)} must be an array without null")
     return value
 
@@ -74,11 +82,11 @@ def _object_list(name: str, value: Any, context: Context) -> Any:
     if not isinstance(value, list):
         raise BadRequestData(f"Attribute {show(name)}: objectList {show(value)} must be an array of URIs")
     uris = [item.get("object") if isinstance(item, dict) else item for item in value]
-    return [require_uri(uri, f"Attribute {show(name)}: objectList item") for uri in uris]
+    return [_target(uri, f"Attribute {show(name)}: objectList item") for uri in uris]
 
 
 def _is_text_or_texts(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+    return all(isinstance(text, str) and text != NULL for text in (value if isinstance(value, list) else [value]))
 
 
 VALUE_READERS: dict[str, Callable[[str, Any, Context], Any]] = {

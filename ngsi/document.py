@@ -20,7 +20,7 @@ _SCOPE = re.compile(r"/?[^\W\d_]\w*(?:/[^\W\d_]\w*)*")
 class Fragment:
     """What a client says of an entity: names as keys, instances without timestamps.
 
-    `types` and `scopes` are None when the client is silent about them; a null scope asks for its removal.
+    What the client is silent about is None; no scopes, and an `expires_at` that is NULL, ask for their removal.
     """
 
     id: str | None
@@ -51,14 +51,18 @@ def read_fragment(body: object, context: Context, *, nulls: bool) -> Fragment:
         types=None if types is None else read_types(types, context),
         attributes=read_attributes(body, context, nulls=nulls),
         scopes=read_scopes(body, nulls=nulls),
-        expires_at=require_expiry(body["expiresAt"], "expiresAt of the entity") if "expiresAt" in body else None,
+        expires_at=_expires_at(body["expiresAt"], nulls=nulls) if "expiresAt" in body else None,
     )
+
+
+def _expires_at(content: object, *, nulls: bool) -> str:
+    return NULL if nulls and content == NULL else require_expiry(content, "expiresAt of the entity")
 
 
 def read_types(types: object, context: Context) -> list[str]:
     """The keys of one or several type names, each once."""
     names: list[Any] = types if isinstance(types, list) else [types]
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names or not all(isinstance(name, str) and name != NULL for name in names):
         raise BadRequestData(f"Entity type {show(types)} must be a name or an array of names")
     return list(dict.fromkeys(context.expand(name) for name in names))
 

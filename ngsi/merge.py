@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ngsi.attribute import ENTITY_MEMBERS, attribute_key, is_attribute_object, is_null, kind_and_members, read_instance
+from ngsi.attribute import ENTITY_MEMBERS, attribute_key, is_null, kind_and_members, read_instance, require_fitting
 from ngsi.context import Context
 from ngsi.datetimes import require_expiry
 from ngsi.document import read_scopes, read_types
 from ngsi.entity import Attributes, Entity, Instance, dataset
 from ngsi.errors import BadRequestData, ResourceNotFound
+from ngsi.merge_fragment import asks_for_removal, instance_fragments, without_nulls
 from ngsi.names import show
 from ngsi.patch import Patched, existing, stamped_over
 from ngsi.representation import normalized
-from ngsi.vocabulary import NO_DATASET, NULL, VALUE_MEMBER, VALUE_MEMBERS
+from ngsi.vocabulary import INNER_RESERVED_NAMES, NO_DATASET, NULL, VALUE_MEMBER, VALUE_MEMBERS
 
 # Values that a merge goes into when both sides are objects; all others are replaced whole.
 _MERGED_VALUES = frozenset({"value", "languageMap", "json"})
@@ -47,13 +48,14 @@ def partial_update(
     if instance is None:
         which = " with that datasetId" if key in known.attributes else ""
         raise ResourceNotFound(f"Entity {entity_id} has no attribute {show(name)}{which}; append it instead")
+    body = _with_shown_names(body, context)
     _require_same_kind(name, instance, body)
     member = VALUE_MEMBER[instance["type"]]
     if is_null(body.get(member)):
         return _without(known, key, instance, now)
     over = {item: content for item, content in body.items() if item not in ("datasetId", "@context")}
     shown = {**normalized(instance, context, sysattrs=True), **over}
-    kept = {item: content for item, content in shown.items() if not (item in over and _asks_for_removal(content))}
+    kept = {item: content for item, content in shown.items() if not (item in over and asks_for_removal(content))}
     return _rewritten(known, key, instance, read_instance(name, kept, context), now)
 
 
@@ -68,11 +70,13 @@ def merge_entity(
         if name in ENTITY_MEMBERS:
             continue
         key = attribute_key(name, context)
-        for fragment in content if _is_instance_array(content) else [content]:
+        for named, fragment in instance_fragments(name, content, simplified=options.simplified):
             assert patched.entity is not None
-            step = _merge_attribute(patched.entity, name, key, fragment, context, options, now)
+            step = _merge_attribute(patched.entity, name, key, named, fragment, context, options, now)
             patched.entity = step.entity
             patched.changes += step.changes
+        assert patched.entity is not None
+        require_fitting(name, key, patched.entity.attributes.get(key, []))
     assert patched.entity is not None
     patched.entity = _merge_members(patched.entity, body, context, now)
     return patched
@@ -83,9 +87,9 @@ def _require_readable(body: Mapping[str, Any], context: Context) -> None:
     for name, content in body.items():
         if name not in ENTITY_MEMBERS:
             attribute_key(name, context)
-            for fragment in content if _is_instance_array(content) else [content]:
-                if not _asks_for_removal(fragment):
-                    read_instance(name, _without_nulls(fragment), context)
+            for _, fragment in instance_fragments(name, content):
+                if not asks_for_removal(fragment):
+                    read_instance(name, without_nulls(fragment), context)
 
 
 def require_names(body: Mapping[str, Any], context: Context) -> None:
@@ -95,22 +99,23 @@ def require_names(body: Mapping[str, Any], context: Context) -> None:
 
 
 def _merge_attribute(
-    entity: Entity, name: str, key: str, fragment: object, context: Context, options: MergeOptions, now: str
+    entity: Entity, name: str, key: str, named: str, fragment: object, context: Context, options: MergeOptions, now: str
 ) -> Patched:
-    named = fragment.get("datasetId", NO_DATASET) if isinstance(fragment, dict) else NO_DATASET
     instance = _instance(entity, key, named)
     if instance is None:
-        if _asks_for_removal(fragment):
+        if asks_for_removal(fragment):
             return Patched(entity)
-        new = read_instance(name, _without_nulls(fragment), context)
+        new = read_instance(name, without_nulls(fragment), context)
+        if named != NO_DATASET:
+            new["datasetId"] = named
         merged = [*entity.attributes.get(key, []), stamped_over(new, None, now)]
         return Patched(
             replace(entity, attributes={**entity.attributes, key: merged}, modified_at=now), [("created", key, named)]
         )
-    if _asks_for_removal(fragment):
+    if asks_for_removal(fragment):
         return _without(entity, key, instance, now)
     members = _fragment_members(name, instance, fragment, options)
-    merged_body = _merged_instance(normalized(instance, context, sysattrs=True), members)
+    merged_body = _merged_instance(name, normalized(instance, context, sysattrs=True), members, context)
     if options.observed_at and "observedAt" in instance and "observedAt" not in members:
         merged_body["observedAt"] = options.observed_at
     return _rewritten(entity, key, instance, read_instance(name, merged_body, context), now)
@@ -128,7 +133,9 @@ def _fragment_members(name: str, instance: Instance, fragment: object, options: 
         return {member: fragment}
     if isinstance(fragment, dict) and _has_members_only(fragment):
         return fragment
-    _, members = kind_and_members(name, fragment)
+    inferred, members = kind_and_members(name, fragment)
+    if inferred == "GeoProperty" and kind == "Property":
+        return {"type": inferred, **members}
     return dict(members)
 
 
@@ -140,24 +147,58 @@ def _has_members_only(fragment: Mapping[str, Any]) -> bool:
 _METADATA = frozenset({"observedAt", "unitCode", "datasetId", "expiresAt", "valueType", "objectType"})
 
 
-def _merged_instance(shown: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged_instance(name: str, shown: Any, over: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """The normalized instance with the members of a fragment merged into it."""
+    over = _with_shown_names(over, context)
     kind = over.get("type", shown["type"])
     speaks_of_another_kind = not VALUE_MEMBERS.isdisjoint(over) and VALUE_MEMBER[shown["type"]] not in over
     if kind != shown["type"] or speaks_of_another_kind:
-        return dict(over)  # another kind takes the place of the whole instance
+        replaced: dict[str, Any] = without_nulls(over)
+        return replaced  # another kind takes the place of the whole instance
     merged = dict(shown)
     for member, content in over.items():
-        if _asks_for_removal(content) and member not in VALUE_MEMBERS:
-            merged.pop(member, None)
-        elif member in _MERGED_VALUES:
+        if member in _MERGED_VALUES:
             merged[member] = _merged_value(merged.get(member), content)
-        elif isinstance(content, dict) and isinstance(merged.get(member), dict) and member not in VALUE_MEMBERS:
-            _, members = kind_and_members(member, content)
-            merged[member] = _merged_instance(merged[member], members)
-        else:
+        elif member in INNER_RESERVED_NAMES:
             merged[member] = content
+            if content == NULL and member not in VALUE_MEMBERS:
+                del merged[member]
+        else:
+            merged[member] = _merged_sub_attribute(f"{name}.{member}", merged.get(member, []), content, context)
+            if not merged[member]:
+                del merged[member]
     return merged
+
+
+def _merged_sub_attribute(name: str, shown: Any, content: Any, context: Context) -> list[Any]:
+    """The normalized instances of a sub-attribute, with what is said of each of them merged into it."""
+    merged = {item.get("datasetId", NO_DATASET): item for item in (shown if isinstance(shown, list) else [shown])}
+    for named, fragment in instance_fragments(name, content):
+        if asks_for_removal(fragment):
+            merged.pop(named, None)
+        elif named in merged:
+            _, members = kind_and_members(name, fragment)
+            merged[named] = _merged_instance(name, merged[named], members, context)
+        else:
+            inferred, members = kind_and_members(name, without_nulls(fragment))
+            merged[named] = {"type": inferred, **members}
+    return list(merged.values())
+
+
+def _with_shown_names(members: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The members of a fragment of an attribute under the names that `normalized` shows them by."""
+    named: dict[str, Any] = {}
+    for member, content in members.items():
+        if member == "@type":
+            shown = "type"
+        elif member in INNER_RESERVED_NAMES:
+            shown = member
+        else:
+            shown = context.compact(context.expand(member))
+        if shown in named:
+            raise BadRequestData(f"{show(member)} stands twice in an attribute, under two names of the same IRI")
+        named[shown] = content
+    return named
 
 
 def _merged_value(old: Any, new: Any) -> Any:
@@ -173,34 +214,13 @@ def _merged_value(old: Any, new: Any) -> Any:
     return merged
 
 
-def _without_nulls(fragment: Any) -> Any:
-    """A new instance has nothing to delete: nulls inside it are dropped."""
-    if not isinstance(fragment, dict):
-        return fragment
-    return {name: _without_nulls(content) for name, content in fragment.items() if not _asks_for_removal(content)}
-
-
-def _asks_for_removal(content: object) -> bool:
-    """Whether a member of a fragment is NGSI-LD Null, bare or as the value of an attribute object."""
-    if is_null(content):
-        return True
-    return isinstance(content, dict) and any(is_null(content.get(member)) for member in VALUE_MEMBERS)
-
-
-def _is_instance_array(content: object) -> bool:
-    return isinstance(content, list) and bool(content) and all(is_attribute_object(item) for item in content)
-
-
 def _require_same_kind(name: str, instance: Instance, body: Mapping[str, Any]) -> None:
     kind = instance["type"]
-    given = body.get("type", body.get("@type", kind))
+    given = body.get("type", kind)
     others = VALUE_MEMBERS & body.keys() - {VALUE_MEMBER[kind]}
     if given != kind or others:
-        raise BadRequestData(
-            f"Attribute {show(name)} is a {kind}; a partial update cannot make it a {show(given)}"
-            + (f" or give it {show(min(others))}" if others else "")
-            + ". Replace it instead"
-        )
+        wish = f"make it a {show(given)}" if given != kind else f"give it {show(min(others))}"
+        raise BadRequestData(f"Attribute {show(name)} is a {kind}; a partial update cannot {wish}. Replace it instead")
 
 
 def _instance(entity: Entity, key: str, named: object) -> Instance | None:

@@ -13,7 +13,7 @@ from ngsi.changes import AttributeChange
 from ngsi.document import Fragment
 from ngsi.entity import Attributes, Entity, Instance, dataset
 from ngsi.errors import AlreadyExists, ResourceNotFound
-from ngsi.vocabulary import NO_DATASET
+from ngsi.vocabulary import NO_DATASET, NULL
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def replace_attribute(
 ) -> Patched:
     """Replace Attribute (clause 5.6.19): the instance of that datasetId anew; it must exist."""
     known = existing(entity, entity_id)
-    if not _any_present(known.attributes.get(key, []), [instance]):
+    if not _present(known.attributes.get(key, []), [instance]):
         which = " with that datasetId" if key in known.attributes else ""
         raise ResourceNotFound(f"Entity {entity_id} has no attribute {name}{which}; append it instead")
     return _written(known, Fragment(None, None, {key: [instance]}), now, overwrite=True, scopes=None)
@@ -175,12 +175,16 @@ def _written(entity: Entity, fragment: Fragment, now: str, *, overwrite: bool, s
     patched = Patched(entity)
     for key, instances in fragment.attributes.items():
         old = entity.attributes.get(key, [])
-        if not overwrite and _any_present(old, instances):
-            patched.not_updated.append(NotUpdated(key, "The attribute exists, and noOverwrite was asked for"))
-            continue
+        kept = set() if overwrite else _present(old, instances)
+        if kept:
+            patched.not_updated.append(NotUpdated(key, _exists_already(kept)))
+            instances = [instance for instance in instances if dataset(instance) not in kept]
+            if not instances:
+                continue
         new, changed = _overwritten(key, old, instances, now)
         patched.changes += changed
-        patched.updated.append(key)
+        if not kept:
+            patched.updated.append(key)
         if new:
             attributes[key] = new
         else:
@@ -190,15 +194,22 @@ def _written(entity: Entity, fragment: Fragment, now: str, *, overwrite: bool, s
         types = list(dict.fromkeys(types + fragment.types))
     if scopes is None:
         scopes = entity.scopes
-    expires_at = fragment.expires_at or entity.expires_at
+    expires_at = entity.expires_at if fragment.expires_at is None else fragment.expires_at
+    if expires_at == NULL:
+        expires_at = None
     if patched.changes or (types, scopes, expires_at) != (entity.types, entity.scopes, entity.expires_at):
         patched.entity = Entity(entity.id, types, entity.created_at, now, attributes, scopes, expires_at)
     return patched
 
 
-def _any_present(old: list[Instance], new: list[Instance]) -> bool:
-    present = {dataset(instance) for instance in old}
-    return any(dataset(instance) in present for instance in new)
+def _present(old: list[Instance], new: list[Instance]) -> set[str]:
+    """The datasetIds that the old instances and the new ones share."""
+    return {dataset(instance) for instance in old} & {dataset(instance) for instance in new}
+
+
+def _exists_already(datasets: set[str]) -> str:
+    named = ", ".join(sorted(datasets - {NO_DATASET}))
+    return f"The attribute exists{f' (datasetId {named})' if named else ''}, and noOverwrite was asked for"
 
 
 def _overwritten(

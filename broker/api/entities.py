@@ -1,5 +1,6 @@
 """Entities: created, replaced, merged, deleted, purged (clauses 5.6.1, 5.6.6, 5.6.17, 5.6.18, 5.6.21, 6.4 and 6.5)."""
 
+import re
 from functools import partial
 from typing import Any
 
@@ -56,11 +57,22 @@ async def merge_entity(request: Request) -> Answer:
     observed_at = request.parameters.get("observedAt")
     merging = MergeOptions(
         simplified=form == "simplified",
-        lang=request.parameters.get("lang"),
+        lang=_language(request),
         observed_at=None if observed_at is None else require_datetime(observed_at, "Parameter observedAt"),
     )
     await write(request, known, partial(merge.merge_entity, body, request.context, merging, entity_id=known))
     return NO_CONTENT
+
+
+def _language(request: Request) -> str | None:
+    """The language that texts of a merge are in, one tag (BCP 47); a range or a list of them names no one language."""
+    lang = request.parameters.get("lang")
+    if lang is not None and _LANGUAGE_TAG.fullmatch(lang) is None:
+        raise BadRequestData(f"Parameter lang {show(lang)} must be the tag of one language, such as fr or sr-Latn")
+    return lang
+
+
+_LANGUAGE_TAG = re.compile(r"@none|[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 
 def _own_body(request: Request, entity_id: str) -> dict[str, Any]:
