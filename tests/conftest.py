@@ -4,9 +4,11 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
+from tempfile import gettempdir
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,17 +28,34 @@ settings.load_profile("shared machine")
 
 # Not of the system's choice: it gives those to every connection, also between the choice and the server's start.
 _PORTS = range(10_000, 32_000)
+_BLOCK = 500
+_claimed: set[int] = set()
 
 
-def _ports_of_this_worker() -> Iterator[int]:
-    """Each of its share in turn, for ever; where it begins is chance, as tests of other trees may run here too."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = _PORTS[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
-    begin = SystemRandom().randrange(len(share))
-    return cycle([*share[begin:], *share[:begin]])
+def _ports_of_this_process() -> Iterator[int]:
+    """Each port of its own blocks in turn, for ever; where it begins is chance, as other users may run tests, too."""
+    blocks = list(_PORTS[::_BLOCK])
+    begin = SystemRandom().randrange(len(blocks))
+    for block in cycle([*blocks[begin:], *blocks[:begin]]):
+        if _is_own(block):
+            yield from range(block, block + _BLOCK)
 
 
-_ports = _ports_of_this_worker()
+def _is_own(block: int) -> bool:
+    """Whether no other process of tests on this machine takes ports of this block, as long as this one lives."""
+    if block not in _claimed:
+        with suppress(OSError):
+            descriptor = os.open(Path(gettempdir()) / f"medina-test-ports-{block}", os.O_WRONLY | os.O_CREAT)
+            try:
+                flock(descriptor, LOCK_EX | LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                raise
+            _claimed.add(block)
+    return block in _claimed
+
+
+_ports = _ports_of_this_process()
 
 
 def unused_port() -> int:

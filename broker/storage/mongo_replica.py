@@ -5,6 +5,7 @@ Change streams and transactions exist only in a replica set, and a fresh `mongod
 """
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final
 
@@ -32,14 +33,23 @@ ALREADY_INITIALIZED: Final = 23
 NOT_YET_INITIALIZED: Final = 94
 
 
-def become_primary(port: int, within_s: float, address: str | None = None, host: str = "127.0.0.1") -> None:
+def become_primary(
+    port: int,
+    within_s: float,
+    address: str | None = None,
+    host: str = "127.0.0.1",
+    is_running: Callable[[], bool] = lambda: True,
+) -> None:
     """Initiate the `mongod` on `host`:`port` as a replica set of one and wait until it takes writes.
 
     `address` is the host:port that clients shall use, `host`:`port` when absent. A server whose data was initiated
-    under another address is moved to this one. Raises ServerUnreachable when there is no primary in time.
+    under another address is moved to this one. Raises ServerUnreachable when there is no primary in time, or when
+    `is_running` says that the server has ended.
     """
     deadline = time.monotonic() + within_s
     while reason := why_not_primary(port, address, host):
+        if not is_running():
+            raise ServerUnreachable(f"MongoDB at {host}:{port} has ended before it was ready")
         if time.monotonic() > deadline:
             raise ServerUnreachable(f"MongoDB at {host}:{port} did not become ready in {within_s:.0f} s: {reason}")
         time.sleep(PAUSE_S)

@@ -1,6 +1,7 @@
 """The embedded servers: found, started as a replica set of one, and with their files kept."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.embedded import answers, find_mosquitto, running_mongod, running_mqtt
 from broker.leash import leashed
+from broker.supervisor.errors import ServerUnreachable
 from tests.waiting import until_sync
 
 
@@ -21,6 +23,16 @@ def test_mongod_moves_to_another_port_with_its_data(tmp_path: Path, free_port: C
             assert f":{port}/" in uri
             assert answers(port)
         assert not answers(port)
+
+
+def test_a_mongod_that_ends_at_once_says_why(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(ServerUnreachable, match=r"(?s)has ended before it was ready.*in use"),
+        running_mongod(tmp_path, port),
+    ):
+        pass
 
 
 @pytest.mark.skipif(not find_mosquitto(), reason="amqtt keeps its sessions in memory only")

@@ -16,6 +16,7 @@ from typing import Any
 
 from broker.embedded import START_WITHIN_S, answers, mongod_command, mqtt_command
 from broker.storage.mongo_replica import SET_NAME, become_primary
+from broker.supervisor.errors import ServerUnreachable
 from tests.conftest import unused_port
 from tests.end_to_end.process import Process
 from tests.end_to_end.record import Record
@@ -135,9 +136,15 @@ class City:
         for part in chosen:
             part.start(wait=part.name in ("mongod", "mqtt"))
             if part.name == "mongod":
-                become_primary(self.ports["mongod"], START_WITHIN_S)
+                self._await_primary(part)
         for part in chosen:
             part.wait_ready()
+
+    def _await_primary(self, mongod: Process) -> None:
+        try:
+            become_primary(self.ports["mongod"], START_WITHIN_S, is_running=lambda: mongod.alive)
+        except ServerUnreachable as exc:
+            raise AssertionError(f"{exc}\n{mongod.tail()}") from exc
 
     def restore(self) -> None:
         """Start what a test killed and did not start again."""

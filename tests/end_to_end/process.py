@@ -8,11 +8,12 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from broker.leash import leashed
-from tests.waiting import until_sync
+from tests.waiting import INTERVAL_S
 
-START_WITHIN_S = 20
+START_WITHIN_S = 60
 STOP_WITHIN_S = 10
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -49,7 +50,10 @@ class Process:
 
     def wait_ready(self) -> None:
         """Return when the process answers; AssertionError with the end of its log when it does not."""
-        until_sync(lambda: not self.alive or self._ready(), within_s=START_WITHIN_S)
+        deadline_s = monotonic() + START_WITHIN_S
+        while self.alive and not self._ready():
+            assert monotonic() < deadline_s, f"{self.name} is not ready after {START_WITHIN_S} s:\n{self.tail()}"
+            sleep(INTERVAL_S)
         assert self.alive, f"{self.name} ended at once:\n{self.tail()}"
 
     @property
