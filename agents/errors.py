@@ -27,6 +27,7 @@ AgentError
     ├── NoSuchCommand         the result of a command that the device does not have
     ├── NoEndpoint            it asks to be told something, and there is no way to tell it
     ├── BrokerRefused         the context broker would not take the entity
+    │   └── BrokerFails       it cannot write the entity, though it writes others
     ├── TooMany               the device sends more than it may
     └── Unexpected            a fault of the agent itself
 
@@ -184,6 +185,12 @@ class BrokerRefused(MeasureError):
     """The context broker refused the entity (4xx, or an entry in `errors` of a 207)."""
 
     reason = "broker-refused"
+
+
+class BrokerFails(BrokerRefused):
+    """The context broker answers 500 for the entity for good, and writes others meanwhile."""
+
+    reason = "broker-fails"
 
 
 class TooMany(MeasureError):

@@ -9,12 +9,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from agents.commands.base import Commands
 from agents.conversion import Converter
-from agents.errors import Fenced, MeasureError, NotTaken, StoreUnavailable
+from agents.errors import BrokerFails, Fenced, MeasureError, NotTaken, StoreUnavailable
 from agents.fragment import Fragment
 from agents.ledger import Entry, Ledger, Page, identity_of_key
 from agents.measure import TopicParts
@@ -190,11 +191,11 @@ class Intake:
         if fenced := await self._write_down(pages):
             batch = [each for each in batch if each.receipt is None or each.receipt.session.client_id not in fenced]
         fragments = [fragment for message in batch for fragment in message.fragments]
-        refusals = await self._northbound.commit(fragments) if fragments else []
+        refusals = await self._northbound.commit(fragments, partial(self._may_give_up, batch)) if fragments else []
         for page in pages.values():
             self._ledger.settle(page)
         if refusals:
-            self._reject_refused(batch, refusals)
+            await self._reject_refused(batch, refusals)
         await self._report(batch)
         if self._directory is not None:
             await self._directory.enrol()
@@ -249,11 +250,19 @@ class Intake:
                 except MeasureError as error:
                     self._reception.reject(message, error)
 
-    def _reject_refused(self, batch: list[Message], refusals: list[Refusal]) -> None:
+    def _may_give_up(self, batch: Iterable[Message], fragment: Fragment) -> bool:
+        """Nobody else has a message of the MQTT broker's: only one that can be replayed may be given up."""
+        message = next(message for message in batch if any(each is fragment for each in message.fragments))
+        return message.receipt is None or self._reception.can_keep(message)
+
+    async def _reject_refused(self, batch: list[Message], refusals: list[Refusal]) -> None:
         errors = {id(fragment): error for fragment, error in refusals}
         for message in batch:
             mine = (errors[id(fragment)] for fragment in message.fragments if id(fragment) in errors)
-            if (error := next(mine, None)) is not None:
+            error = next(mine, None)
+            if isinstance(error, BrokerFails):
+                await self._reception.keep(message, error)  # acknowledged only then
+            elif error is not None:
                 self._reception.reject(message, error)
 
     def _count(self, batch: Sequence[Message]) -> None:

@@ -149,10 +149,19 @@ class Reception:
 
     def reject(self, message: Message, error: MeasureError) -> None:
         """Set a message aside: counted, told, kept."""
-        message.error = error
-        message.leave_out(error.reason)
-        message.speaker.failed(error.reason, str(error), message.stamp_ms)
+        self._note(message, error)
         self._keep(message, error)
+
+    async def keep(self, message: Message, error: MeasureError) -> None:
+        """Set a message aside as `reject` does; returns when it is certainly kept."""
+        self._note(message, error)
+        await self._rejections.keep(
+            error, message.topic, message.payload, self._profile_of(message), moment(message.stamp_ms)
+        )
+
+    def can_keep(self, message: Message) -> bool:
+        """Whether a message could be replayed, had it been set aside."""
+        return self._rejections.can_replay(message.topic, message.payload, self._profile_of(message))
 
     def _convert(self, message: Message, *, is_sure: bool = False) -> None:
         try:
@@ -181,14 +190,20 @@ class Reception:
         if speaker.dropped_count % TOLD_EVERY_COUNT == 1:
             self.reject(message, error)
             return
-        message.error = error
-        message.leave_out(error.reason)
-        speaker.failed(error.reason, str(error), message.stamp_ms)
+        self._note(message, error)
         self._metrics.rejected.labels(error.reason).inc()
 
+    @staticmethod
+    def _note(message: Message, error: MeasureError) -> None:
+        message.error = error
+        message.leave_out(error.reason)
+        message.speaker.failed(error.reason, str(error), message.stamp_ms)
+
     def _keep(self, message: Message, error: MeasureError) -> None:
-        profile = message.profile or self._profile(message.topic)
-        self._rejections.add(error, message.topic, message.payload, profile, moment(message.stamp_ms))
+        self._rejections.add(error, message.topic, message.payload, self._profile_of(message), moment(message.stamp_ms))
+
+    def _profile_of(self, message: Message) -> Profile | None:
+        return message.profile or self._profile(message.topic)
 
     def _profile(self, topic: str) -> Profile | None:
         try:

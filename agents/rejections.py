@@ -23,6 +23,7 @@ MAX_KEPT_BYTES = 64_000
 MAX_PENDING_COUNT = 1000
 """Rejections that may wait to be written to MongoDB; beyond that the oldest are only counted."""
 WRITE_EVERY_S = 1.0
+AGAIN_S = 0.5
 LOGGED_A_SECOND_COUNT = 20
 """Lines in the log; of a fleet that nobody has provisioned every message is rejected."""
 
@@ -59,6 +60,29 @@ class Rejections:
 
     def add(self, error: MeasureError, topic: str, payload: bytes, profile: Profile | None, at: datetime) -> None:
         """Count, log and keep a message. `profile` is the one that reads the topic, None if there is none."""
+        kept = self._enter(error, topic, payload, profile, at)
+        if self.store is not None:
+            self._pending.append(kept)
+
+    async def keep(
+        self, error: MeasureError, topic: str, payload: bytes, profile: Profile | None, at: datetime
+    ) -> None:
+        """Do as `add`, and return when it is in MongoDB, however long that takes."""
+        kept = self._enter(error, topic, payload, profile, at)
+        while self.store is not None:
+            try:
+                await self.store.add([kept])
+            except StoreUnavailable as unavailable:
+                log.warning("a rejection waits for MongoDB", why=str(unavailable))
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
+
+    def can_replay(self, topic: str, payload: bytes, profile: Profile | None) -> bool:
+        """Whether a message can be replayed once it has been rejected."""
+        return self.store is not None and _may_be_kept(topic, payload, profile)
+
+    def _enter(self, error: MeasureError, topic: str, payload: bytes, profile: Profile | None, at: datetime) -> Kept:
         rejection = Rejection(
             at=system_text(at),
             topic=_cut(shown_topic(topic, profile)),
@@ -69,13 +93,8 @@ class Rejections:
         self._kept.append(rejection)
         self._metrics.rejected.labels(error.reason).inc()
         self._log(rejection, int(at.timestamp()))
-        if self.store is not None:
-            may_be_kept = profile is not None and not profile.bears_identity and len(payload) <= MAX_KEPT_BYTES
-            is_whole = len(topic) <= SHOWN_CHARACTERS
-            kept = payload if may_be_kept and is_whole else None
-            self._pending.append(
-                Kept(rejection.at, rejection.topic, rejection.reason, rejection.detail, rejection.payload, kept)
-            )
+        kept = payload if _may_be_kept(topic, payload, profile) else None
+        return Kept(rejection.at, rejection.topic, rejection.reason, rejection.detail, rejection.payload, kept)
 
     def _log(self, rejection: Rejection, second: int) -> None:
         if second != self._second:
@@ -133,6 +152,11 @@ class Rejections:
         except StoreUnavailable:
             self._pending.extendleft(reversed(taken))
             raise
+
+
+def _may_be_kept(topic: str, payload: bytes, profile: Profile | None) -> bool:
+    may_be_seen = profile is not None and not profile.bears_identity
+    return may_be_seen and len(payload) <= MAX_KEPT_BYTES and len(topic) <= SHOWN_CHARACTERS
 
 
 def _cut(text: str) -> str:

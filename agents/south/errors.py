@@ -83,6 +83,7 @@ _ANSWERS: Final = {
     "no-such-command": ("COMMAND_NOT_FOUND", 400),
     "no-endpoint": ("ENDPOINT_NOT_FOUND", 400),
     "broker-refused": ("ENTITY_GENERIC_ERROR", 400),
+    "broker-fails": ("ENTITY_GENERIC_ERROR", 500),
     "unexpected": ("INTERNAL_ERROR", 500),
 }
 """Reason of a `MeasureError` -> name and status; any other: WRONG_SYNTAX, 400."""
@@ -91,4 +92,5 @@ _TEXTS: Final = {
     "not-json": "The request payload could not be parsed: {}",
     "not-ultralight": "There was a syntax error in the Ultralight request: {}",
     "broker-refused": "The context broker refused the entity: {}",
+    "broker-fails": "The entity cannot be written: {}",
 }

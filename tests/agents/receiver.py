@@ -27,6 +27,8 @@ class Receiver:
         self.answer: Answer = lambda batch: None
         self.entities: dict[str, dict[str, Any]] = {}
         """What a GET finds, by id."""
+        self.deleted: list[str] = []
+        """Ids of DELETE requests."""
         self.open = asyncio.Event()
         """Cleared: requests hang without an answer."""
         self.open.set()
@@ -46,6 +48,10 @@ class Receiver:
         found = self.entities.get(request.match_info["id"])
         return web.Response(status=404) if found is None else web.Response(body=orjson.dumps(found))
 
+    async def delete(self, request: web.Request) -> web.Response:
+        self.deleted.append(request.match_info["id"])
+        return web.Response(status=204)
+
     def values(self, attribute: str, entity_id: str | None = None) -> list[Any]:
         """The committed values of an attribute, in order."""
         return [
@@ -61,6 +67,7 @@ async def listening(receiver: Receiver, port: int) -> AsyncIterator[Receiver]:
     app = web.Application(client_max_size=50_000_000)
     app.router.add_post("/ngsi-ld/v1/entityOperations/upsert", receiver.upsert)
     app.router.add_get("/ngsi-ld/v1/entities/{id}", receiver.retrieve)
+    app.router.add_delete("/ngsi-ld/v1/entities/{id}", receiver.delete)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
