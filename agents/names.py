@@ -42,6 +42,22 @@ def attribute_name(field: str) -> str:
     """
     if field in _CORE_MEMBERS:
         return f"measure_{field}"
-    if not field or len(field) > _MAX_NAME_LENGTH or not _NOT_IN_NAMES.isdisjoint(field):
+    if not _is_name(field):
         raise WrongShape(f"field {field[:_SHOWN_CHARACTERS]!r} has a name that no attribute can have")
     return field
+
+
+def require_name(name: str, what: str) -> None:
+    """Raise `WrongShape` for a name that somebody has given to `what`, an attribute or a type, and that it cannot have.
+
+    What a context broker makes of other names is its own affair.
+    """
+    shown = repr(name[:_SHOWN_CHARACTERS])
+    if name in _CORE_MEMBERS:
+        raise WrongShape(f"{shown} is a term of NGSI-LD itself, so no {what} can be called that")
+    if not name.startswith(_URIS) and not _is_name(name):
+        raise WrongShape(f"no {what} can be called {shown}")
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MAX_NAME_LENGTH and _NOT_IN_NAMES.isdisjoint(text)

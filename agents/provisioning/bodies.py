@@ -7,6 +7,7 @@ the ids that autoprovision accepts), `jsonLdContext` (the @context of the names,
 `device_name`, `zone`, `expectedInterval`.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -185,5 +186,12 @@ def checked(model: type[_Body], body: object) -> _Body:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         member = ".".join(str(part) for part in problem["loc"])
-        said = f"{member}: {problem['msg'].removeprefix('Value error, ').replace('a valid tuple', 'an array')}"
+        said = f"{member}: {_in_words_of_json(problem['msg'].removeprefix('Value error, '))}"
         raise WrongSyntax(f"Wrong syntax in request: Errors found validating request. {said}") from None
+
+
+def _in_words_of_json(said: str) -> str:
+    return re.sub(r"a valid (dictionary( or instance of \w+)?|tuple)", lambda it: _WORDS[it[1][0]], said)
+
+
+_WORDS = {"d": "an object", "t": "an array"}

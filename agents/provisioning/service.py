@@ -9,6 +9,7 @@ import orjson
 from agents.commands.base import Commands
 from agents.device import settings_of
 from agents.errors import InvalidExpression, StoreUnavailable, WrongShape
+from agents.names import require_name
 from agents.provisioning.bodies import DeviceBody, GroupBody, checked
 from agents.provisioning.commanded import provisioned_spec
 from agents.provisioning.directory import Directory
@@ -27,7 +28,7 @@ from agents.provisioning.errors import (
 )
 from agents.provisioning.scope import Scope
 from agents.provisioning.showing import Json, shown_device, shown_group
-from agents.provisioning.specs import Group, profiles_of
+from agents.provisioning.specs import Group, names_of, profiles_of
 from agents.registry import Registry
 from agents.specification import DeviceSpec
 from agents.storage.base import Change, Identity, Record
@@ -243,6 +244,8 @@ class Provisioning:
         `is_whole`: it may speak as it is, so it must have the settings that the rules of its profile read.
         """
         try:
+            for name, what in names_of(spec):
+                require_name(name, what)
             self._registry.compiled(spec)
         except InvalidExpression as error:
             raise BadExpression(f"Invalid expression in evaluation: {error}") from None

@@ -1,6 +1,6 @@
 """From what was provisioned to specifications: a device with its group's word where it has none of its own."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
@@ -174,6 +174,17 @@ def mapping_spec(device: DeviceBody | None, group: GroupBody | None) -> MappingS
         timestamp=True if timestamp is None else timestamp,
         payload_type=own.payload_type or common.payload_type or "iotagent",
     )
+
+
+def names_of(spec: DeviceSpec) -> Iterator[tuple[str, str]]:
+    """Give what somebody has named in a specification, each with the word for it."""
+    named: tuple[AttributeSpec | StaticSpec, ...] = (*spec.mapping.attributes, *spec.mapping.statics)
+    yield spec.entity_type, "type"
+    yield from ((command.name, "command") for command in spec.commands)
+    for each in named:
+        yield each.name, "attribute"
+        if each.entity_type is not None:
+            yield each.entity_type, "type"
 
 
 def command_specs(own: Sequence[CommandBody], group: Sequence[CommandBody]) -> tuple[CommandSpec, ...]:

@@ -77,6 +77,25 @@ async def test_refusals_of_groups(site: Site) -> None:
     assert await refused("DELETE", "/iot/groups?apikey=taken") == (400, "MISSING_HEADERS")
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"attributes": [{"object_id": "x", "name": "my name"}]}, "no attribute can be called 'my name'"),
+        ({"attributes": [{"type": "Number"}]}, "no attribute can be called ''"),
+        ({"attributes": [{"object_id": "x", "entity_type": "a<b"}]}, "no type can be called 'a<b'"),
+        ({"attributes": {"x": 1}}, "attributes: Input should be an array"),
+        ({"static_attributes": [{"name": "lang", "value": "fr"}]}, "'lang' is a term of NGSI-LD itself"),
+        ({"commands": [{"name": "open=1"}]}, "no command can be called 'open=1'"),
+        ({"commands": ["open"]}, "commands.0: Input should be an object"),
+        ({"entity_type": "Meeting Room"}, "no type can be called 'Meeting Room'"),
+    ],
+)
+async def test_names_that_no_broker_takes_are_told_at_once(site: Site, members: dict[str, Any], told: str) -> None:
+    status, answer = await site.provision("POST", "/iot/groups", {"groups": [group("misnamed", **members)]})
+    assert (status, answer["name"]) == (400, "WRONG_SYNTAX")
+    assert told in answer["message"]
+
+
 async def test_missing_headers(site: Site) -> None:
     for method, path in (("GET", "/iot/devices"), ("POST", "/iot/groups"), ("GET", "/iot/devices/x")):
         status, answer, _ = await site.request(method, site.north + path, fiware_service="openiot")
