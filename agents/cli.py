@@ -31,9 +31,10 @@ def _serve() -> None:
     from agents.logs import configure_logging
     from agents.settings import read_settings
 
-    configure_logging()
     with _refusing():
-        made = Agent(read_settings())
+        settings = read_settings()
+        configure_logging(settings.log_level)
+        made = Agent(settings)
     # Measures make many objects and hardly a cycle: the collector's usual rhythm would only cost time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

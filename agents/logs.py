@@ -36,8 +36,9 @@ THRESHOLD = Threshold()
 """That of this process."""
 
 
-def configure_logging() -> None:
-    """Set structlog up for this process, on stderr."""
+def configure_logging(level: str) -> None:
+    """Set structlog up for this process, on stderr; `level` is one of the settings', e.g. `info`."""
+    THRESHOLD.level = {"warning": "WARN"}.get(level, level.upper())
     form: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if sys.stderr.isatty():  # no variables in tracebacks: they may hold what a device sent
         form = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

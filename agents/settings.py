@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.errors import ConfigurationError
@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     uhppoted_key: str = Field(default="", repr=False)
     """The gateways' `mqtt.security.HMAC.key`; empty: messages need not be signed."""
     uhppoted_key_file: Path | None = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
+    """Lines of this level and those above it are logged, until /admin/log says otherwise."""
     host: str = "127.0.0.1"
     agent_port: int = Field(default=4041, ge=0, le=65535)
     """Port of the provisioning API and of /health /ready /metrics /rejected; 0: any free one."""

@@ -6,6 +6,7 @@ not with a process that never becomes ready.
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 from typing import Final
@@ -49,8 +50,10 @@ def serve_context_api() -> None:
     """Serve `broker.app:create_app()` until SIGTERM or SIGINT; raises StartError."""
     from broker.app import create_app
 
-    logs.configure()
     settings = Settings()
+    logs.configure(settings.log_level)
+    if settings.log_level == "debug":
+        _show_requests()
     check_replica_set(settings.mongodb_uri, MONGO_WITHIN_S)
     server = ApiServer(
         uvicorn.Config(
@@ -60,7 +63,7 @@ def serve_context_api() -> None:
             ws="websockets-sansio",
             ws_max_size=WEBSOCKET_MESSAGE_BYTES,
             ws_per_message_deflate=False,
-            access_log=False,
+            access_log=settings.log_level == "debug",
             server_header=False,
             proxy_headers=False,
             log_config=None,
@@ -75,6 +78,12 @@ def serve_context_api() -> None:
     server.run(sockets=[listener])
     if not server.started:
         raise StartError("The context API could not start; the reason is in the lines above.")
+
+
+def _show_requests() -> None:
+    requests = logging.getLogger("uvicorn.access")
+    requests.setLevel(logging.INFO)
+    requests.addHandler(logs.RequestLines())
 
 
 def calm_collector() -> None:
@@ -92,8 +101,9 @@ def run_notifier() -> None:
     """Run `broker.notify.service:run()` until SIGTERM or SIGINT; raises StartError."""
     from broker.notify.service import run
 
-    logs.configure()
-    check_replica_set(Settings().mongodb_uri, MONGO_WITHIN_S)
+    settings = Settings()
+    logs.configure(settings.log_level)
+    check_replica_set(settings.mongodb_uri, MONGO_WITHIN_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         calm_collector()
         runner.run(run())

@@ -1,11 +1,12 @@
 """Settings of the context API and the notifier, from the environment."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.address_rule import address_rule
+from broker.logs import LogLevel
 
 
 class Settings(BaseSettings):
@@ -16,6 +17,8 @@ class Settings(BaseSettings):
     mongodb_uri: str = Field(default="mongodb://127.0.0.1:27017", validation_alias="MONGODB_URI")
     database: str = Field(default="medina", pattern=r"^[a-z][a-z0-9]{0,20}$")
     """Name of the default tenant's database and prefix of the others'."""
+    log_level: Annotated[LogLevel, BeforeValidator(str.lower)] = "info"
+    """Lines of this level and those above it are logged."""
     host: str = "127.0.0.1"
     port: int = Field(default=1026, ge=1, le=65535)
     notifier_port: int = Field(default=1027, ge=1, le=65535)

@@ -1,8 +1,8 @@
 """Settings of a pilot, from the environment; every pilot uses the same names."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, ValidationError
+from pydantic import AnyHttpUrl, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pilots.errors import BadSettings
@@ -13,6 +13,7 @@ class PilotSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDINA_", extra="ignore")
 
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     host: str = "127.0.0.1"
     pilot_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     pilot_url: AnyHttpUrl | None = None

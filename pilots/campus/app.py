@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 def run(settings: PilotSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises BadSettings when the port is taken."""
-    journal.configure()
+    journal.configure(settings.log_level)
     listener = _listener(settings)
     defects: list[BaseException] = []
 

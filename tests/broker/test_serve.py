@@ -17,10 +17,10 @@ from tests.waiting import until_sync
 ROLES = {"broker": "MEDINA_PORT", "notifier": "MEDINA_NOTIFIER_PORT"}
 
 
-def start(role: str, port: int, mongodb_uri: str) -> subprocess.Popen[str]:
+def start(role: str, port: int, mongodb_uri: str, **settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "broker.cli", role],
-        env={**os.environ, ROLES[role]: str(port), "MONGODB_URI": mongodb_uri, "MEDINA_DATABASE": "serve"},
+        env={**os.environ, ROLES[role]: str(port), "MONGODB_URI": mongodb_uri, "MEDINA_DATABASE": "serve", **settings},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -29,10 +29,12 @@ def start(role: str, port: int, mongodb_uri: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly(role: str, number: signal.Signals, mongo: str, free_port: Callable[[], int]) -> None:
+@pytest.mark.parametrize(("number", "level"), [(signal.SIGTERM, "debug"), (signal.SIGINT, "Warning")])
+def test_a_signal_stops_it_cleanly_and_the_log_keeps_to_its_level(
+    role: str, number: signal.Signals, level: str, mongo: str, free_port: Callable[[], int]
+) -> None:
     port = free_port()
-    process = start(role, port, mongo)
+    process = start(role, port, mongo, MEDINA_LOG_LEVEL=level)
     until_sync(lambda: why_not_ready(f"http://127.0.0.1:{port}/ready") is None, within_s=30)
     began = time.monotonic()
     process.send_signal(number)
@@ -40,6 +42,8 @@ def test_a_signal_stops_it_cleanly(role: str, number: signal.Signals, mongo: str
     assert process.returncode == 0, output
     assert time.monotonic() - began < 5
     assert "Traceback" not in output
+    assert ('"level": "info"' in output) == (level == "debug"), output
+    assert ('"path": "/ready"' in output) == (level == "debug" and role == "broker"), output
 
 
 @pytest.mark.parametrize("role", ROLES)
