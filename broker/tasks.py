@@ -18,8 +18,9 @@ class Driver(Protocol):
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels tasks until they have ended; what they raise is of no interest any more.
 
-    Once is not enough: before Python 3.12 `asyncio.wait_for`, in which the database driver waits, swallows a
-    cancellation that comes at the moment of its result, and a task that works in a loop goes on.
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, in which the database driver connects, reads and writes,
+    swallows a cancellation that comes at the moment of its result, and a task that works in a loop goes on: 18 of
+    3,000 that did nothing but ask MongoDB.
     """
     pending = set(tasks)
     while pending:

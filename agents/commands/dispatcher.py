@@ -79,7 +79,10 @@ class Dispatcher:
         parts = (self._keep_lease, self._listen, self._send, self._show)
         tasks = [asyncio.create_task(self._endlessly(part)) for part in parts]
         try:
-            await asyncio.gather(*tasks)
+            # Not gather: cancelled, it waits for all of them, and one may have missed it, see `end`.
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             await end(tasks)
             if self._sending:

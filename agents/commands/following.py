@@ -110,14 +110,20 @@ class Following:
 
     async def run(self) -> None:
         """Tell devices; until cancelled."""
+        rounds = asyncio.create_task(self._rounds())
         try:
-            while True:
-                with contextlib.suppress(StoreUnavailable):
-                    await self._round()
+            await asyncio.wait([rounds])
+            rounds.result()
         finally:
+            await end([rounds])  # by itself: it may miss a cancellation, and what follows is to be done once
             if self._telling:
                 await asyncio.wait(self._telling.values(), timeout=FINISH_S)
             await end(self._telling.values())
+
+    async def _rounds(self) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await self._round()
 
     async def _enter(self, followed: Followed) -> None:
         await self._store.enter(followed, *self._span())
