@@ -68,7 +68,7 @@ async def test_what_cannot_be_had(web: ContextServer, page: dict[str, Any], word
     started_s = time.monotonic()
     with pytest.raises(LdContextNotAvailable, match=words):
         await fetch(url)
-    assert time.monotonic() - started_s < TIMEOUT_S * 3
+    assert time.monotonic() - started_s < TIMEOUT_S * 10
 
 
 async def test_a_server_that_is_dead(free_port: Callable[[], int]) -> None:
@@ -180,7 +180,8 @@ async def test_a_site_without_the_web() -> None:
 async def test_a_slow_server_keeps_nobody_else_waiting(web: ContextServer) -> None:
     fetcher = ContextFetcher("any", 5.0, SIZE_BYTES)
     slow = asyncio.create_task(fetcher.fetch(web.put("slow", delay_s=30)))
-    assert (await asyncio.wait_for(fetcher.fetch(web.put("quick")), 2)).source == TERMS
+    assert (await fetcher.fetch(web.put("quick"))).source == TERMS
+    assert not slow.done()
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
     await fetcher.close()

@@ -80,10 +80,10 @@ def test_patterns_of_polynomial_time_are_looked_for_in_texts_of_bounded_length()
 
 
 def test_searching_takes_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for source in ("^a*a*a*a*b", "a.*a.*a.*b", "ab$"):
         assert not parse(source).search("a" * 1_000_000)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.text(alphabet="ab01()[]{}|*+?^$.\\-,:dws", max_size=20))

@@ -146,21 +146,22 @@ async def test_a_failure_is_remembered_for_a_short_while(local: Api, web: Contex
 
 
 @pytest.mark.clause("5.5.6")
-async def test_waiting_for_a_context_blocks_nobody_else(local: Api, web: ContextServer) -> None:
-    waiting = [asyncio.create_task(expanded(local, Link=link(web.put(f"slow{n}", delay_s=30.0)))) for n in range(20)]
-    await until(lambda: web.asked["slow0"])
-    started_s = time.monotonic()
-    assert (await local("GET", "entities?type=Room"))[0] == 200
-    assert await expanded(local, Link=link(web.put("c"))) == FULL
-    assert time.monotonic() - started_s < 0.4
-    assert {status for status, _ in await asyncio.gather(*waiting)} == {504}
+async def test_waiting_for_a_context_blocks_nobody_else(mongo: str, web: ContextServer) -> None:
+    async with serving(settings(mongo, context_timeout_s=2.0)) as api:
+        slow = [link(web.put(f"slow{n}", delay_s=30.0)) for n in range(20)]
+        waiting = [asyncio.create_task(expanded(api, Link=one)) for one in slow]
+        await until(lambda: web.asked["slow0"])
+        assert (await api("GET", "entities?type=Room"))[0] == 200
+        assert await expanded(api, Link=link(web.put("c"))) == FULL
+        assert not any(task.done() for task in waiting)
+        assert {status for status, _ in await asyncio.gather(*waiting)} == {504}
 
 
 async def test_contexts_of_a_batch_are_brought_side_by_side(local: Api, web: ContextServer) -> None:
     batch = [room() | {"@context": web.put(f"c{number}", delay_s=0.2)} for number in range(30)]
     started_s = time.monotonic()
     assert (await local("POST", "entityOperations/create", batch, Content_Type=LD))[0] == 201
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < sum(web.pages[f"c{number}"].delay_s for number in range(30))
 
 
 async def test_a_context_made_to_grow_without_bound(local: Api, web: ContextServer) -> None:
@@ -168,20 +169,20 @@ async def test_a_context_made_to_grow_without_bound(local: Api, web: ContextServ
     for number in range(10):
         web.put(f"d{number}", {"@context": [f"d{number + 1}"] * 100})
     web.put("d10")
-    started_s = time.monotonic()
+    started_s = time.process_time()
     assert (await expanded(local, Link=link(f"http://127.0.0.1:{web.port}/d0")))[0] == 400
-    assert time.monotonic() - started_s < 2
+    assert time.process_time() - started_s < 2
 
 
 async def test_a_large_context_named_many_times(local: Api, web: ContextServer) -> None:
     large = {f"term{number}": f"https://city.example/{number}" for number in range(15_000)}
     url = web.put("large", {"@context": large | TERMS})
     assert await expanded(local, Link=link(url)) == FULL
-    started_s = time.monotonic()
+    started_s = time.process_time()
     for source in ([url] * 900, [large] * 4):
         body = orjson.dumps(room() | {"@context": source})
         assert (await local("POST", "entities", body, Content_Type=LD))[0] == 400
-    assert time.monotonic() - started_s < 1
+    assert time.process_time() - started_s < 1
 
 
 async def test_private_addresses_are_refused_by_default(api: Api, web: ContextServer) -> None:
@@ -267,9 +268,7 @@ async def test_an_expired_context_is_served_and_refreshed_meanwhile(
     assert await expanded(local, Link=link(url)) == FULL
     monkeypatch.undo()
     web.put("c", {"@context": {"temperature": "https://new.example/temperature"}}, delay_s=0.4)
-    started_s = time.monotonic()
-    assert await expanded(local, Link=link(url)) == FULL
-    assert time.monotonic() - started_s < 0.3
+    assert await expanded(local, Link=link(url)) == FULL, "the one that is at hand; the new one would be another"
 
     async def is_new() -> bool:
         return bool(await expanded(local, Link=link(url)) == "https://new.example/temperature")

@@ -176,7 +176,7 @@ async def test_a_killed_notifier_goes_on_where_it_was(
     async with notifier_process(mongo, prefix, free_port()) as process:
         await until(lambda: receiver.values() == everything_up_to(40), within_s=20)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 5) == 0
+        assert await asyncio.to_thread(process.wait, 20) == 0
 
 
 async def test_a_stopped_notifier_repeats_nothing(

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,14 +196,13 @@ async def test_dead_brokers_delay_nobody(transport: MqttTransport, port: int) ->
     with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
         uri = f"127.0.0.1:{silent.getsockname()[1]}/t"
         dead = [
-            asyncio.create_task(transport.send(to(f"{scheme}://u{n}@{uri}", timeout_s=1.0), BODY))
+            asyncio.create_task(transport.send(to(f"{scheme}://u{n}@{uri}", timeout_s=2.0), BODY))
             for n in range(50)
             for scheme in ("mqtt", "mqtts")
         ]
         await asyncio.sleep(0)
-        started_s = time.monotonic()
         assert (await transport.send(to(f"mqtt://127.0.0.1:{port}/t"), BODY)).is_delivered
-        assert time.monotonic() - started_s < 0.5
+        assert not any(task.done() for task in dead)
         errors = {outcome.error for outcome in await asyncio.gather(*dead)}
     assert len(errors) == 1
     assert "no connection to the MQTT broker" in (errors.pop() or "")

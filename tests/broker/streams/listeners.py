@@ -42,7 +42,7 @@ class Heard:
         """The data of the events of one kind."""
         return [data for name, data in self.events if name == event]
 
-    async def until_values(self, count: int, within_s: float = 8.0) -> list[Any]:
+    async def until_values(self, count: int, within_s: float = 20.0) -> list[Any]:
         """The values, once there are so many."""
         await until(lambda: len(self.values) >= count, within_s)
         return self.values
