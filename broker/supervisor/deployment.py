@@ -1,7 +1,8 @@
 """What a deployment with docker-compose needs before its first start, made once and then left alone.
 
     <folder>/
-      mosquitto/   mosquitto.conf, users (password file), rights (access control list): for the MQTT broker
+      mosquitto/   mosquitto.conf, users (password file), rights (access control list): for the MQTT broker;
+                   more/: an empty folder, over which an operator mounts further settings, e.g. of a TLS listener
       agent/       mqtt-url with the agent's password, pseudonym.key: for the agent alone
       devices/     mqtt-url, mqtt-url-local with the devices' password: for the simulator, inside and outside
 
@@ -32,6 +33,7 @@ password_file /mosquitto/config/users
 acl_file /mosquitto/config/rights
 persistence true
 persistence_location /mosquitto/data/
+include_dir /mosquitto/config/more
 """
 
 RIGHTS: Final = """\
@@ -92,6 +94,7 @@ def prepare_secrets(
         write_secret(folder / "mosquitto" / "rights", rights)
         for name, owner in (("mosquitto", mosquitto_uid), ("mosquitto-data", mosquitto_uid)):
             _give(folder / name, owner)
+        _give(folder / "mosquitto" / "more", mosquitto_uid)
         for name in (AGENT, DEVICES):
             _give(folder / name, medina_uid)
     except OSError as problem:
@@ -123,6 +126,11 @@ def _pseudonym_key(folder: Path) -> list[Path]:
         return []
     write_secret(path, secrets.token_hex(KEY_BYTES) + "\n")
     return [path]
+
+
+def mosquitto_version() -> str:
+    """A name for what mosquitto reads at its start: compose makes a new container when that of its label changes."""
+    return hashlib.sha256((CONFIGURATION + MOSQUITTO_LIMITS + RIGHTS).encode()).hexdigest()[:12]
 
 
 def password_line(user: str, password: str) -> str:

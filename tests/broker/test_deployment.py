@@ -1,17 +1,19 @@
 """What docker-compose's `setup` writes: logins that fit together, made once, readable by their owner only."""
 
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.embedded import find_mosquitto, running_mosquitto
-from broker.supervisor.deployment import prepare_secrets
+from broker.supervisor.deployment import mosquitto_version, prepare_secrets
 from broker.supervisor.errors import DataFolderUnusable, ServerRefusedLogin
 from broker.supervisor.probes import check_mqtt
 from tests.conftest import unused_port
@@ -30,6 +32,12 @@ def test_everything_is_made_once(tmp_path: Path) -> None:
     assert prepare_secrets(tmp_path, ME, ME) == [f"{tmp_path} was complete"]
     assert contents(tmp_path) == before
     assert {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")} == {0}
+
+
+def test_an_upgrade_starts_mosquitto_anew_when_its_files_are_others() -> None:
+    """Compose leaves a container alone whose description is the same, and mosquitto would keep the rights of before."""
+    compose = Path(__file__).parents[2].joinpath("docker-compose.yml").read_text(encoding="utf-8")
+    assert f'medina.mosquitto: "{mosquitto_version()}"' in compose, "write this version into docker-compose.yml"
 
 
 def test_a_lost_login_renews_all_logins_but_never_the_pseudonym_key(tmp_path: Path) -> None:
@@ -105,3 +113,34 @@ def test_devices_publish_where_they_may_and_nowhere_else(tmp_path: Path) -> None
             client.disconnect()
             client.loop_stop()
     assert heard == ["heat/4711/telegram", "north/1/state", "/json/roses/pump/attrs"]
+
+
+@pytest.mark.skipif(not find_mosquitto(), reason="the files are mosquitto's")
+def test_an_operator_adds_a_listener_with_tls_and_the_same_passwords(tmp_path: Path) -> None:
+    prepare_secrets(tmp_path, ME, ME)
+    more, tls_port, authority = tmp_path / "mosquitto" / "more", unused_port(), trustme.CA()
+    authority.cert_pem.write_to_path(more / "ca.pem")
+    server, client_certificate = authority.issue_cert("127.0.0.1"), authority.issue_cert("gate-1")
+    server.private_key_pem.write_to_path(more / "key.pem")
+    server.cert_chain_pems[0].write_to_path(more / "cert.pem")
+    (more / "tls.conf").write_text(
+        f"listener {tls_port} 127.0.0.1\ncafile {more}/ca.pem\ncertfile {more}/cert.pem\nkeyfile {more}/key.pem\n"
+        "require_certificate true\n"
+    )
+    certified = ssl.create_default_context(cafile=str(more / "ca.pem"))
+    client_certificate.configure_cert(certified)
+    login = urlsplit((tmp_path / "devices" / "mqtt-url").read_text().strip())
+    codes: list[str] = []
+    with deployed(tmp_path):
+        for password in (login.password, "wrong"):
+            client = Client(CallbackAPIVersion.VERSION2)
+            client.username_pw_set("devices", password)
+            client.tls_set_context(certified)
+            client.on_connect = lambda _client, _data, _flags, code, _properties: codes.append(code.getName())
+            client.connect("127.0.0.1", tls_port)
+            expected = len(codes) + 1
+            client.loop_start()
+            until_sync(lambda expected=expected: len(codes) >= expected, within_s=5)  # type: ignore[misc]
+            client.disconnect()
+            client.loop_stop()
+    assert codes[:2] == ["Success", "Not authorized"]  # who is refused tries again
