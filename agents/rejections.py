@@ -55,6 +55,7 @@ class Rejections:
         self._pseudonyms = pseudonyms
         self._metrics = metrics
         self._pending: deque[Kept] = deque(maxlen=MAX_PENDING_COUNT)
+        self._writing = asyncio.Lock()
         self._second = self._logged_count = self._unlogged_count = 0
         self.store = store
 
@@ -143,15 +144,16 @@ class Rejections:
                 is_told = False
 
     async def _write(self, store: MongoRejections) -> None:
-        if not self._pending:
-            return
-        taken = list(self._pending)
-        self._pending.clear()
-        try:
-            await store.add(taken)
-        except StoreUnavailable:
-            self._pending.extendleft(reversed(taken))
-            raise
+        async with self._writing:  # who lists them waits for what is being written
+            if not self._pending:
+                return
+            taken = list(self._pending)
+            self._pending.clear()
+            try:
+                await store.add(taken)
+            except StoreUnavailable:
+                self._pending.extendleft(reversed(taken))
+                raise
 
 
 def _may_be_kept(topic: str, payload: bytes, profile: Profile | None) -> bool:

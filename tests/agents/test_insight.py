@@ -13,6 +13,8 @@ from agents.cli import agent as commands
 from agents.errors import UnknownDevice
 from agents.metrics import Metrics
 from agents.rejections import Rejections
+from agents.storage.mongo_connection import MongoConnection
+from agents.storage.mongo_rejections import MongoRejections
 from tests.agents.corpus import PSEUDONYMS
 from tests.agents.receiver import Receiver
 from tests.agents.test_agent import OPEN, measures, ops, running, send, settings
@@ -89,6 +91,17 @@ async def test_rejected_messages_are_stored_when_the_device_is_known(
 async def test_replay_needs_mongodb(mqtt_url: str, receiver: Receiver) -> None:
     async with running(settings(mqtt_url, receiver.url)) as agent:
         assert (await post(agent, "/rejected/replay", {}))[0] == 503
+
+
+async def test_who_lists_rejections_waits_for_those_that_are_being_written(mongo: str) -> None:
+    connection = MongoConnection(mongo, "written", 5)
+    try:
+        rejections = Rejections(10, PSEUDONYMS, Metrics(), MongoRejections(connection, 100))
+        rejections.add(UnknownDevice("device 1 is unknown", "k", "1"), "t", b"{}", None, datetime.now(UTC))
+        listed = await asyncio.gather(*(rejections.listed(10, {}) for _ in range(5)))
+        assert [len(each) for each in listed] == [1] * 5
+    finally:
+        await connection.close()
 
 
 def test_a_fleet_that_nobody_knows_does_not_fill_the_log() -> None:
