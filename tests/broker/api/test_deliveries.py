@@ -1,7 +1,9 @@
 """How deliveries fare, told by the API: a real broker, a real notifier, a real receiver."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from statistics import median
 from typing import Any
 
 import pytest
@@ -102,11 +104,15 @@ async def test_deliveries_tell_state_reason_and_attempts(api: Api, receiver: Rec
 async def test_counters_are_there_when_the_receiver_has_answered(api: Api, receiver: Receiver) -> None:
     subject = Subject(api, "Counted")
     await subject.subscribe(receiver)
+    waited_s = []
     for number in range(1, 6):
         await subject.write(number, 1)
         await until(partial(_has_received, receiver, number), every_s=0.001)
-        shown = await until(partial(_sent, subject, number), within_s=0.25, every_s=0.005)
+        answered_at_s = asyncio.get_running_loop().time()
+        shown = await until(partial(_sent, subject, number), every_s=0.005)
+        waited_s.append(asyncio.get_running_loop().time() - answered_at_s)
         assert shown["timesSent"] == number
+    assert median(waited_s) < 0.25, "not each one: the machine may have other things to do"
 
 
 @pytest.mark.clause("5.8.6")
