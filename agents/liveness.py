@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from agents.errors import ConfigurationError, WrongShape
 from agents.file_model import FileModel
-from agents.measure import LIVENESS, Measure
+from agents.measure import FOREIGN, LIVENESS, Measure
 from agents.topics import TopicScheme
 
 MAX_STATE_BYTES = 256
@@ -47,7 +47,13 @@ class Liveness(FileModel):
         return self
 
     def read(self, payload: bytes) -> Measure:
-        """Return what an availability message says; `WrongShape` for a state that is neither."""
+        """Return what an availability message says; `WrongShape` for a state that is neither.
+
+        An empty one is how a retained message is cleared (MQTT 3.1.1, 3.3.1.3): it comes from who tidies up, and says
+        nothing about the device.
+        """
+        if not payload:
+            return Measure({}, kind=FOREIGN)
         word = self._word(payload)
         if word not in self.online and word not in self.offline:
             raise WrongShape(f"the state is none of {', '.join((*self.online, *self.offline))}")

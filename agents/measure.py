@@ -14,7 +14,8 @@ CONFIGURATION = "configuration"
 """Kind of a measure that asks for configuration: {"type": "configuration" or "subscription", "fields": [name, …]}."""
 
 FOREIGN = "foreign"
-"""Kind of a measure of a message that no device has sent, though it came by a device's topic: one *to* the device."""
+"""Kind of a measure of a message that no device has sent, though it came by a device's topic: one *to* the device, or
+what clears a retained one."""
 LIVENESS = "liveness"
 """Kind of a measure that says whether the device is there: {"online": bool}."""
 

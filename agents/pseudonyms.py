@@ -25,7 +25,7 @@ _SEPARATORS = str.maketrans("", "", " :-")
 class Pseudonyms:
     """The pseudonyms of one tenant; those of another are unrelated, also with the same key."""
 
-    __slots__ = ("_keys", "are_lasting")
+    __slots__ = ("_keys", "_others", "_secret", "are_lasting", "tenant")
 
     def __init__(self, secret: bytes, tenant: str = "", *, are_lasting: bool = True) -> None:
         """`ConfigurationError` for a secret of several keys that cannot be read.
@@ -33,10 +33,21 @@ class Pseudonyms:
         `are_lasting`: the secret is the operator's, and not made up for this process.
         """
         self.are_lasting = are_lasting
+        self.tenant = tenant
+        self._secret = secret
         self._keys = [
             (since, hmac.digest(key, b"tenant\0" + tenant.encode(), "sha256")) for since, key in keys_of(secret)
         ]
         """The newest first."""
+        self._others: dict[str, Pseudonyms] = {}
+
+    def within(self, tenant: str) -> "Pseudonyms":
+        """Return those of another tenant: of a group with a service of its own."""
+        if tenant == self.tenant:
+            return self
+        if tenant not in self._others:
+            self._others[tenant] = Pseudonyms(self._secret, tenant, are_lasting=self.are_lasting)
+        return self._others[tenant]
 
     def of(self, badge: object, purpose: str, at: datetime, days: int = 1) -> str:
         """Return the 32 hexadecimal digits that stand for a badge at that time; `WrongShape` for what is no badge id.

@@ -88,8 +88,9 @@ class Question(NamedTuple):
 class MadeUp(Source):
     """Knows every device of one profile."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, tenant: str) -> None:
         self._question = question
+        self._tenant = tenant
 
     def named(self, key: Key) -> DeviceSpec | None:
         """See Source."""
@@ -100,7 +101,7 @@ class MadeUp(Source):
         return DeviceSpec(
             id=key.device,
             profile=profile.name,
-            target=Target("", ""),
+            target=Target(self._tenant, ""),
             entity_id=default_id(type_, key.device),
             entity_type=type_,
             apikey=key.apikey,
@@ -127,7 +128,7 @@ def attempt(question: Question, pseudonyms: Pseudonyms) -> Trial:
         text = f"{question.address} is no topic and no route of the profile"
         trial.problem = Problem("topic", "unknown-topic", text, f"The profile reads {patterns}")
         return trial
-    source = question.devices if question.devices is not None else MadeUp(question)
+    source = question.devices if question.devices is not None else MadeUp(question, pseudonyms.tenant)
     registry = Registry({profile.name: profile}, [source], pseudonyms)
     try:
         payload = REDUCED.get(profile.protocol, bytes)(question.payload)

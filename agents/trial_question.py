@@ -40,7 +40,7 @@ def question_of(asked: Asked) -> Question:
     profile = _profile(asked.profile, profiles)
     devices: Source | None = None
     if asked.device_file is not None:
-        devices = load_device_files([asked.device_file], {**profiles, profile.name: profile})
+        devices = load_device_files([asked.device_file], {**profiles, profile.name: profile}, read_settings().tenant)
     return Question(
         profile=profile,
         payload=asked.payload,

@@ -37,11 +37,12 @@ class RuledMapping:
 
     def _ruled(self, rule: EntityRule, measure: Measure, at: str, parts: TopicParts, device: "Device") -> Fragment:
         made: dict[str, object] = {}
+        pseudonyms = self._pseudonyms.within(device.target.tenant)
         entity: dict[str, object] = {"id": "", "type": rule.type}
         for name, attribute in rule.attributes.items():
             if attribute.optional and attribute.field not in measure.values:
                 continue
-            made[name] = value = value_of(attribute, measure, device.settings, at, self._pseudonyms)
+            made[name] = value = value_of(attribute, measure, device.settings, at, pseudonyms)
             member = "object" if attribute.kind == "Relationship" else "value"
             instance: dict[str, object] = {"type": attribute.kind, member: value, "observedAt": at}
             unit = attribute.unit or measure.units.get(attribute.field or "")

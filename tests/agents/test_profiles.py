@@ -3,6 +3,7 @@
 import contextlib
 import hmac
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +164,7 @@ def test_last_will_is_a_word_or_a_member(payload: bytes, online: bool) -> None:
     assert liveness.read(payload).values == {"online": online}
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"maybe", b'{"state":"asleep"}', b"{}", b"null", b"[1]", b"\xff", b"x" * 1000]
-)
+@pytest.mark.parametrize("payload", [b"maybe", b'{"state":"asleep"}', b"{}", b"null", b"[1]", b"\xff", b"x" * 1000])
 def test_other_words_are_refused(payload: bytes) -> None:
     with pytest.raises(WrongShape):
         Liveness(member="state").read(payload)
@@ -174,7 +173,26 @@ def test_other_words_are_refused(payload: bytes) -> None:
 @given(st.binary(max_size=80))
 def test_any_last_will_is_read_or_refused(payload: bytes) -> None:
     with contextlib.suppress(WrongShape):
-        assert Liveness(member="state").read(payload).values.keys() == {"online"}
+        assert Liveness(member="state").read(payload).values.keys() == {"online"} or not payload
+
+
+def test_a_badge_is_somebody_else_in_another_tenant() -> None:
+    badge = b'{"type":"access","time":1775116801,"uid":"40:a0:83:80","username":"Z","isknown":"true","access":"Always"}'
+    made = set()
+    for tenant in ("", "campus"):
+        registry = Registry(PROFILES, [load_device_files(DEVICE_FILES, PROFILES, tenant)], PSEUDONYMS)
+        fragments = Converter(ROUTER, registry).convert("esp-rfid/visitor-in/send", badge, RECEIVED_AT).fragments
+        holders = [entity["holder"]["value"] for each in fragments if "holder" in (entity := json.loads(each.body))]
+        expected = PSEUDONYMS.within(tenant).of("40a08380", "access", datetime(2026, 4, 2, 8, tzinfo=UTC))
+        assert holders == [expected]
+        made.update(holders)
+    assert len(made) == 2
+
+
+def test_a_retained_last_will_that_is_cleared_says_nothing() -> None:
+    converter = new_converter()
+    assert converter.convert("tele/tasmota_4F2A11/LWT", b"", RECEIVED_AT) == Converted([], [], [], [])
+    assert converter.ignored == {"tasmota": 1}
 
 
 SOUND: dict[str, Any] = {"name": "v", "protocol": "tasmota", "topics": ["v/{device}"], "device": "{device}"}

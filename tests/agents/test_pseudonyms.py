@@ -38,6 +38,13 @@ def test_stands_for_a_badge_for_as_many_days_as_it_may(at: datetime, days: int, 
     assert days == 1 or make.of(1, "tracing", at, days) != make.of(1, "tracing", at)
 
 
+def test_those_of_another_tenant_are_unrelated_and_the_same_in_every_agent() -> None:
+    of_city, of_campus = Pseudonyms(KEY, "settat"), Pseudonyms(KEY, "campus")
+    within = of_city.within("campus").of(8165538, "access", NOON)
+    assert within == of_campus.of(8165538, "access", NOON)
+    assert within != of_city.of(8165538, "access", NOON) == of_campus.within("settat").of(8165538, "access", NOON)
+
+
 def test_spelling_of_a_card_does_not_matter() -> None:
     make = Pseudonyms(KEY)
     assert (
