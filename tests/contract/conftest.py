@@ -99,7 +99,9 @@ async def running_site(mongo: str, mqtt_url: str, api: Api, **changes: Any) -> A
     task = asyncio.create_task(agent.run(stop))
     try:
         await until(lambda: task.done() or agent.is_connected, within_s=10)
-        async with aiohttp.ClientSession() as session:
+        # The agent closes connections that are idle for some seconds, perhaps just when the next request is on its way.
+        connector = aiohttp.TCPConnector(keepalive_timeout=2)
+        async with aiohttp.ClientSession(connector=connector) as session:
             yield Site(agent, mqtt_url, api, session)
     finally:
         stop.set()

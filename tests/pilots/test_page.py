@@ -29,6 +29,7 @@ FLAGS: Final = [
 ]
 SEED, PEOPLE, SPEED, MINUTES = 11, 80, 2400, 170
 WITHIN_MS: Final = 15_000
+expect.set_options(timeout=WITHIN_MS)
 MIDNIGHT_MARGIN: Final = timedelta(seconds=90)
 """Longer than any test of this file may take."""
 
@@ -55,7 +56,7 @@ def page(browser: Browser, campus: CampusStack) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1280, "height": 800})
     opened.set_default_timeout(WITHIN_MS)
     opened.goto(campus.page_url)
-    expect(opened.locator("[data-part=status]")).to_have_text("Live", timeout=WITHIN_MS)
+    expect(opened.locator("[data-part=status]")).to_have_text("Live")
     yield opened
     opened.close()
 
@@ -129,7 +130,7 @@ def test_the_page_follows_the_morning_without_reload(campus: CampusStack, page: 
 
     assert "all acknowledged" in said
     for zone, number in expected.items():
-        expect(page.locator(f"[data-zone={zone}] [data-part=people]")).to_have_text(str(number), timeout=WITHIN_MS)
+        expect(page.locator(f"[data-zone={zone}] [data-part=people]")).to_have_text(str(number))
     expect(page.locator("[data-part=screenings]")).to_contain_text("pass")
     expect(page.locator("[data-part=freshness]")).to_contain_text("Newest message")
     assert expected["hall"] > 40
