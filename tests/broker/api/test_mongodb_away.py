@@ -1,4 +1,4 @@
-"""While MongoDB is away every kind of operation says so, in time, and when it is back every one works at once."""
+"""While MongoDB is away every kind of operation says so, in time, and when it is back every one works again."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,9 @@ from broker.embedded import running_mongod
 from broker.settings import Settings
 from tests.broker.api.conftest import Api, serving
 from tests.builders import room
+from tests.waiting import until
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 1.0
 IN_TIME_S = 15
 KEY = "key of the operators"
 ROOM = room()
@@ -49,6 +50,7 @@ OPERATIONS: list[Operation] = [
 ]
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.clause("5.5.3")
 async def test_every_operation_answers_in_time(tmp_path: Path, free_port: Callable[[], int]) -> None:
     folder, port = tmp_path / "mongod", free_port()
@@ -62,8 +64,13 @@ async def test_every_operation_answers_in_time(tmp_path: Path, free_port: Callab
                 assert (status, headers["retry-after"]) == (503, "1"), f"{method} {path}"
                 assert "MongoDB" in problem["detail"]
             stack.enter_context(running_mongod(folder, port))
+            await until(lambda: _is_back(api))
             for (method, path, _), (status, _, answer) in await _answers(api):
                 assert status < 300 or status == 404, f"{method} {path}: {answer}"
+
+
+async def _is_back(api: Api) -> bool:
+    return (await api("GET", f"entities/{ROOM['id']}"))[0] == 200
 
 
 async def _answers(api: Api) -> list[tuple[Operation, tuple[int, dict[str, str], Any]]]:
