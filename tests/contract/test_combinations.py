@@ -53,7 +53,9 @@ async def test_lazy_attributes_have_their_names_when_they_are_reported(site: Sit
 
 
 async def test_one_field_goes_to_several_entities(site: Site) -> None:
-    rooms = [{**TEMPERATURE, "entity_name": f"urn:ngsi-ld:Room:two-rooms-{side}", "entity_type": "Room"} for side in "ab"]
+    rooms = [
+        {**TEMPERATURE, "entity_name": f"urn:ngsi-ld:Room:two-rooms-{side}", "entity_type": "Room"} for side in "ab"
+    ]
     await provision(site, "sides", attributes=rooms)
     assert (await say(site, "sides", {"t": 21}))[0] == 200
     values = [(await entity(site, f"two-rooms-{side}", "Room"))["temperature"]["value"] for side in "ab"]
