@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 IDENTITY_BYTES = 8
 MAX_MESSAGES_COUNT = 2_000
-"""Messages remembered as committed: about as many as may be in flight. What was committed long ago and comes with the
-same content is a new message."""
+"""Messages remembered as committed: about as many as may be in flight."""
 MAX_KEYS_COUNT = 50_000
 """Keys of measures remembered as committed; beyond that the oldest is forgotten."""
 
@@ -34,11 +33,17 @@ class Page(NamedTuple):
 
     messages: Sequence[Entry]
     keys: Sequence[bytes]
+    writer: str = ""
+    """Which agent has written it."""
 
 
-def identity_of(topic: str, payload: bytes) -> bytes:
-    """Return what an MQTT message can be recognised by when it is delivered again."""
-    return blake2b(b"%b\0%b" % (topic.encode("utf-8", "replace"), payload), digest_size=IDENTITY_BYTES).digest()
+def identity_of(topic: str, payload: bytes, packet_id: int) -> bytes:
+    """Return what an MQTT message can be recognised by when it is delivered again.
+
+    It then has the packet id that it had (MQTT 3.1.1, 4.4), which tells it from another one of the same content.
+    """
+    said = b"%d\0%b\0%b" % (packet_id, topic.encode("utf-8", "replace"), payload)
+    return blake2b(said, digest_size=IDENTITY_BYTES).digest()
 
 
 def identity_of_key(key: str) -> bytes:
@@ -83,7 +88,9 @@ class Ledger:
     def intend(self, messages: Iterable[Entry]) -> None:
         """These are about to be sent: from now on it is uncertain whether they are committed."""
         for identity, stamp in messages:
-            self._uncertain.setdefault(identity, []).append(stamp)
+            stamps = self._uncertain.setdefault(identity, [])
+            if stamp not in stamps:
+                stamps.append(stamp)
 
     def settle(self, page: Page) -> None:
         """These are committed, or refused for good."""
@@ -98,14 +105,20 @@ class Ledger:
             _remember(self._keys, key, MAX_KEYS_COUNT)
 
     def learn(self, pages: Sequence[Page]) -> None:
-        """Take over what an agent before this one has written down: of the last batch it is not known how it ended."""
+        """Take over what agents before this one have written down, oldest first.
+
+        An agent that wrote another page had settled the one before. Of the last page of each it is not known how it
+        ended, until another agent has settled what was in it.
+        """
         for page in pages:
             self.floor_ms = max((self.floor_ms, *(stamp for _, stamp in page.messages)))
         said = [page for page in pages if page.messages or page.keys]
-        for page in said[:-1]:
-            self.settle(page)
-        for page in said[-1:]:
-            self.intend(entry for entry in page.messages if entry.identity not in self._committed)
+        last = {page.writer: number for number, page in enumerate(said)}
+        for number, page in enumerate(said):
+            if number < last[page.writer]:
+                self.settle(page)
+            else:
+                self.intend(entry for entry in page.messages if entry.identity not in self._committed)
 
 
 def _remember(memory: dict[bytes, None], identity: bytes, count: int) -> None:

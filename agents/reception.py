@@ -62,7 +62,7 @@ class Reception:
         now = now_ms()
         message = Message(topic, payload, speaker.stamp(now), speaker, receipt)
         if receipt.qos:
-            message.identity = identity_of(topic, payload)
+            message.identity = identity_of(topic, payload, receipt.packet_id)
         if is_again and message.identity:
             if (stamp := self._ledger.recall(message.identity)) is not None:
                 message.stamp_ms, message.is_recalled = stamp, True

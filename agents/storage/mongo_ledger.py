@@ -99,7 +99,8 @@ def _range(session: str, before: int = 10**14 - 1) -> dict[str, Any]:
 
 def _page(document: dict[str, Any]) -> Page:
     keys: bytes = document["k"]
-    return Page([Entry(*entry) for entry in _ENTRY.iter_unpack(document["m"])], list(_cut(keys, IDENTITY_BYTES)))
+    messages = [Entry(*entry) for entry in _ENTRY.iter_unpack(document["m"])]
+    return Page(messages, list(_cut(keys, IDENTITY_BYTES)), document["by"])
 
 
 def _cut(packed: bytes, length: int) -> Iterable[bytes]:

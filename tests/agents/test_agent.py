@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from agents.agent import Agent
 from agents.errors import MeasureError
@@ -160,6 +163,33 @@ async def test_message_is_acknowledged_only_after_the_commit(mqtt_url: str, rece
         await send(mqtt_url, *measures("ack", 3))
         await until(lambda: 3 in receiver.values("n"))
     assert [entity["n"]["value"] for batch in receiver.asked[seen:] for entity in batch] == [3], "2 was acknowledged"
+
+
+async def test_a_value_sent_again_is_no_repetition_by_the_mqtt_broker(mqtt_url: str, receiver: Receiver) -> None:
+    """What waited when the connection was lost is delivered again, and says what has been said before."""
+    chosen = settings(mqtt_url, receiver.url)
+    async with running(chosen) as agent:
+        await send(mqtt_url, *measures("constant", 1))
+        await until(lambda: receiver.values("n") == [1])
+        receiver.open.clear()
+        await send(mqtt_url, *measures("other", 2))
+        await until(lambda: len(receiver.asked) == 2)
+        await send(mqtt_url, *measures("constant", 1))
+        await until(lambda: agent.waiting_count == 1)
+        await asyncio.to_thread(take_over, mqtt_url, chosen.mqtt_client_id)
+        await until(lambda: counts(agent, ["medina_agent_mqtt_connections_total 2.0"]))
+        receiver.open.set()
+        await until(lambda: receiver.values("n", "urn:ngsi-ld:Pump:constant") == [1, 1])
+        assert receiver.values("n", "urn:ngsi-ld:Pump:other") == [2]
+
+
+def take_over(url: str, client_id: str) -> None:
+    """Connect with an agent's client id, which ends its connection, and leave, without an acknowledgement."""
+    server = urlsplit(url)
+    client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False, manual_ack=True)
+    client.connect(server.hostname or "", server.port or 0)
+    until_sync(lambda: client.loop(0.01) == MQTTErrorCode.MQTT_ERR_SUCCESS and client.is_connected())
+    client.disconnect()
 
 
 async def test_messages_of_the_time_without_an_agent_arrive(mqtt_url: str, receiver: Receiver) -> None:

@@ -10,7 +10,7 @@ from agents.storage.mongo_ledger import KEPT_COUNT, MongoLedger
 
 
 def entry(text: str, stamp_ms: int) -> Entry:
-    return Entry(identity_of("topic", text.encode()), stamp_ms)
+    return Entry(identity_of("topic", text.encode(), 1), stamp_ms)
 
 
 def test_a_message_is_unknown_then_uncertain_then_committed() -> None:
@@ -36,9 +36,9 @@ def test_messages_of_the_same_content_keep_their_order() -> None:
     assert [ledger.recall(identity), ledger.recall(identity), ledger.recall(identity)] == [2, 3, None]
 
 
-def test_topic_and_payload_tell_messages_apart() -> None:
-    identities = {identity_of(topic, payload) for topic in ("a", "ab") for payload in (b"", b"b", b"bb")}
-    assert len(identities) == 6
+def test_topic_payload_and_packet_id_tell_messages_apart() -> None:
+    said = [(topic, payload, number) for topic in ("a", "ab") for payload in (b"", b"b", b"bb") for number in (1, 11)]
+    assert len({identity_of(*each) for each in said}) == 12
 
 
 def test_the_memory_is_bounded() -> None:
@@ -55,6 +55,22 @@ def test_of_the_last_page_it_is_not_known_how_it_ended() -> None:
     assert "k" in ledger
     assert ledger.recall(entry("last", 0).identity) == 20
     assert ledger.floor_ms == 20
+
+
+def test_what_is_uncertain_stays_so_until_somebody_has_settled_it() -> None:
+    """The second agent was killed before it had sent again all that the first had left."""
+    first, one, two, later = entry("first", 1), entry("one", 2), entry("two", 3), entry("later", 4)
+    pages = [Page([first], [], "a"), Page([one, two], [], "a"), Page([one], [], "b")]
+    ledger = Ledger()
+    ledger.learn(pages)
+    assert ledger.is_committed(first.identity)
+    assert not ledger.is_committed(one.identity)
+    assert not ledger.is_committed(two.identity)
+    assert [ledger.recall(each.identity) for each in (one, one, two)] == [2, None, 3]
+    ledger = Ledger()
+    ledger.learn([*pages, Page([later], [], "b")])
+    assert ledger.is_committed(one.identity)
+    assert [ledger.recall(each.identity) for each in (one, two, later)] == [None, 3, 4]
 
 
 async def test_pages_are_kept_by_session_and_pruned(mongo: str) -> None:
@@ -99,5 +115,6 @@ async def test_an_agent_whose_last_page_a_crash_of_mongodb_has_lost_is_fenced_al
 
 
 def told(pages: list[Page]) -> list[Page]:
-    """Those that say something: opening a session writes empty ones."""
-    return [page for page in pages if page.messages]
+    """Those that say something, whoever has written them: opening a session writes empty ones."""
+    assert all(page.writer for page in pages)
+    return [page._replace(writer="") for page in pages if page.messages]
