@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 MONGO_WITHIN_S: Final = 15.0
 FINISH_REQUESTS_WITHIN_S: Final = 3
+KEEP_IDLE_S: Final = 75
+"""Longer than proxies (nginx: 60) and clients (aiohttp: 15) keep an idle connection: who closes second never sends a
+write into a connection that is just being closed, which it could not repeat safely."""
 WEBSOCKET_MESSAGE_BYTES: Final = 65_536
 """Of what clients say in WebSockets, which nobody listens to."""
 
@@ -67,6 +70,7 @@ def serve_context_api() -> None:
             server_header=False,
             proxy_headers=False,
             log_config=None,
+            timeout_keep_alive=KEEP_IDLE_S,
             timeout_graceful_shutdown=FINISH_REQUESTS_WITHIN_S,
         )
     )
