@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SETTINGS_GROUP = "medina.settings"
 """Entry points of the settings of every role, also of packages that this one must not import."""
-_ELSEWHERE = frozenset({"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS"})
+_ELSEWHERE = frozenset({"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS", "MEDINA_MEMORY"})
 """Variables that other parts read: the command line, the leash of child processes, docker-compose."""
 _WRITTEN = {
     "MEDINA_CORS_ORIGINS": "*, or origins such as https://city.example,http://localhost:8000",
