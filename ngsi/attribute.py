@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ngsi.attribute_members import METADATA_READERS, VALUE_READERS
-from ngsi.context import Context
+from ngsi.context import CORE, Context
 from ngsi.entity import Attributes, Instance, dataset
 from ngsi.errors import BadRequestData
 from ngsi.geo import is_geometry
 from ngsi.names import show
 from ngsi.vocabulary import (
     INNER_RESERVED_NAMES,
+    KEYWORDS,
     NO_DATASET,
     NULL,
     OUTPUT_ONLY_MEMBERS,
@@ -36,6 +37,11 @@ _KIND_BY_MEMBER = {
     "json": "JsonProperty",
     "valueList": "ListProperty",
 }
+
+
+# The same terms by their IRIs: an alias, or the IRI itself, would be shown as the member that it is not.
+_RESERVED_KEYS = frozenset(CORE.expand(name) for name in RESERVED_NAMES - KEYWORDS) | {"ngsi-ld:scope"}
+_INNER_RESERVED_KEYS = frozenset(CORE.expand(name) for name in INNER_RESERVED_NAMES - KEYWORDS)
 
 
 def read_attributes(members: Mapping[str, Any], context: Context, *, nulls: bool = False) -> Attributes:
@@ -62,9 +68,10 @@ ENTITY_MEMBERS = frozenset(
 
 def attribute_key(name: str, context: Context) -> str:
     """The key of an attribute of an entity; BadRequestData for a name that none can have."""
-    if name in RESERVED_NAMES:
+    key = name if name in RESERVED_NAMES else context.expand(name)
+    if name in RESERVED_NAMES or key in _RESERVED_KEYS:
         raise BadRequestData(f"{show(name)} is a term of NGSI-LD itself and cannot name an attribute")
-    return context.expand(name)
+    return key
 
 
 def read_instances(name: str, key: str, body: object, context: Context, *, nulls: bool = False) -> list[Instance]:
@@ -142,6 +149,8 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
             raise BadRequestData(f"Attribute {show(name)}: a {kind} cannot have the member {show(key)}")
         else:
             sub_key = context.expand(key)
+            if sub_key in _INNER_RESERVED_KEYS:
+                raise BadRequestData(f"Attribute {show(name)}: {show(key)} is a member of NGSI-LD by another name")
             if sub_key in attributes:
                 raise BadRequestData(
                     f"Attribute {show(name)}: {show(key)} stands twice, under two names of the same IRI"

@@ -10,10 +10,11 @@ from ngsi.vocabulary import NO_DATASET, NULL, VALUE_MEMBERS
 
 def instance_fragments(name: str, content: Any, *, simplified: bool = False) -> list[tuple[str, Any]]:
     """What is said of each instance of an attribute, by its datasetId; BadRequestData if one is spoken of twice."""
-    if simplified and isinstance(content, dict) and content.keys() == {"dataset"}:
-        values = content["dataset"]
+    if simplified:
+        values = content["dataset"] if isinstance(content, dict) and content.keys() == {"dataset"} else None
         if isinstance(values, dict) and all(named == NO_DATASET or is_uri(named) for named in values):
             return list(values.items())
+        return [(NO_DATASET, content)]
     said = content if _is_instance_array(content) else [content]
     fragments = [(_named(name, fragment), fragment) for fragment in said]
     if len({named for named, _ in fragments}) < len(fragments):

@@ -42,13 +42,12 @@ OUTPUT_ONLY_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "instan
 SYSTEM_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "observedAt", "expiresAt"})
 """Temporal properties that a query can name at the end of a path (clause 4.8)."""
 
+KEYWORDS = frozenset({"id", "@id", "type", "@type", "@context"})
+"""Members that JSON-LD has a meaning for."""
+
 RESERVED_NAMES = frozenset(
     {
-        "id",
-        "@id",
-        "type",
-        "@type",
-        "@context",
+        *KEYWORDS,
         "datasetId",
         "instanceId",
         "observedAt",

@@ -10,18 +10,22 @@ LD_JSON = "application/ld+json"
 GEO_JSON = "application/geo+json"
 EVENT_STREAM = "text/event-stream"
 
-_BODY_TYPES = frozenset({JSON, LD_JSON, "application/merge-patch+json"})
+MERGE_PATCH = "application/merge-patch+json"
+_BODY_TYPES = frozenset({JSON, LD_JSON, MERGE_PATCH})
 
 
 @lru_cache(maxsize=1024)
-def media_type(content_type: bytes | None) -> str:
-    """The media type of a Content-Type header without its parameters; absent means application/json (415 if alien)."""
+def media_type(content_type: bytes | None, *, is_patch: bool = True) -> str:
+    """The media type of a Content-Type header without its parameters; absent means application/json (415 if alien).
+
+    A merge patch can only be the body of PATCH.
+    """
     if content_type is None:
         return JSON
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-    if media not in _BODY_TYPES:
+    if media not in _BODY_TYPES or (media == MERGE_PATCH and not is_patch):
         # The answer has no body (clause 6.3.2), so the header says what would be understood (RFC 9110, 15.5.16).
-        known = ", ".join(sorted(_BODY_TYPES))
+        known = ", ".join(sorted(_BODY_TYPES if is_patch else _BODY_TYPES - {MERGE_PATCH}))
         detail = f"Content-Type {media} is none of {known}"
         raise HttpRefusal(415, "Unsupported Media Type", detail, ((b"accept", known.encode()),))
     return media
@@ -33,7 +37,7 @@ def accepted(accept: bytes | None, *, offers_geojson: bool = False, offers_event
     offers: tuple[str, ...] = (JSON, LD_JSON, GEO_JSON) if offers_geojson else (JSON, LD_JSON)
     if offers_events:
         offers = (EVENT_STREAM,)
-    if accept is None:
+    if not accept:
         return offers[0]
     quality = dict.fromkeys(offers, (-1, 0.0))
     for item in accept.decode("latin-1").lower().split(","):

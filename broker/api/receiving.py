@@ -22,14 +22,16 @@ _INLINE_BYTES = 65_536
 """Up to this size a body is inflated on the event loop: a thread would take longer than the work."""
 
 
-async def read_content(headers: dict[bytes, bytes], receive: Receive, settings: Settings) -> bytes:
+async def read_content(
+    headers: dict[bytes, bytes], receive: Receive, settings: Settings, *, is_patch: bool = False
+) -> bytes:
     """The body, inflated where it is compressed. Raises HttpRefusal 408, 411, 413 or 415, or InvalidRequest."""
     length = headers.get(b"content-length")
     if length is None or b"transfer-encoding" in headers:
         raise HttpRefusal(411, "Length Required", "Send Content-Length")
     if int(length) > settings.body_bytes:
         raise _too_large(settings.body_bytes)
-    media_type(headers.get(b"content-type"))
+    media_type(headers.get(b"content-type"), is_patch=is_patch)
     encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
     if encoding not in ("identity", "gzip"):
         detail = f"Content-Encoding {show(encoding)} is none of gzip, identity"

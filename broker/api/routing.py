@@ -113,7 +113,8 @@ class NgsiLdApi:
                 try:
                     content = b""
                     if scope["method"] in _WITH_BODY and not operation.takes_no_body:
-                        content = await read_content(headers, receive, services.settings)
+                        is_patch = scope["method"] == "PATCH"
+                        content = await read_content(headers, receive, services.settings, is_patch=is_patch)
                         if b"content-encoding" in headers:
                             reserved += services.bodies.reserve(b"%d" % len(content))
                     answer = await self._answer(services, operation, path, scope, headers, content)
@@ -230,6 +231,8 @@ def problem(error: NgsiError) -> Answer:
 def _check_parameters(operation: Operation, parameters: dict[str, str]) -> None:
     for name in parameters:
         if name in operation.parameters:
+            if name == "local" and parameters[name].lower() not in ("true", "false"):
+                raise BadRequestData(f"Parameter local={show(parameters[name])} must be true or false")
             continue
         if name in operation.later:
             raise NotSupported(f"Parameter {name} of {operation.name} is not offered by this broker yet; leave it out")

@@ -188,6 +188,22 @@ async def test_the_name_of_another_member_names_no_attribute(api: Api, name: str
         assert (status, name in problem["detail"]) == (400, True)
 
 
+@pytest.mark.clause("4.5.1")
+async def test_a_member_by_its_iri_or_an_alias_is_no_attribute_either(api: Api) -> None:
+    core = "https://uri.etsi.org/ngsi-ld/"
+    entity_id = unique_id()
+    assert (await api("POST", "entities", {"id": entity_id, "type": "A"}))[0] == 201
+    for name in ("createdAt", "unitCode", "scope", "hasPreviousValue"):
+        status, _, problem = await api("POST", f"entities/{entity_id}/attrs", {f"{core}{name}": 1})
+        assert (status, f"{core}{name}" in problem["detail"]) == (400, True)
+    for name in ("observedAt", "hasValue"):
+        inner = {"@context": {"alias": f"{core}{name}"}, "a": {"type": "Property", "value": 1, "alias": 2}}
+        for method, path in (("POST", f"entities/{entity_id}/attrs"), ("PATCH", f"entities/{entity_id}")):
+            status, _, problem = await api(method, path, inner, Content_Type="application/ld+json")
+            assert (status, "'alias'" in problem["detail"]) == (400, True)
+    assert (await api("GET", f"entities/{entity_id}"))[2] == {"id": entity_id, "type": "A"}
+
+
 @pytest.mark.clause("5.6.2")
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize("body", [{"value": 5}, {"object": "urn:x:1"}, {"type": "Property", "value": 5}])

@@ -133,6 +133,7 @@ async def test_an_append_without_overwriting_adds_the_instances_that_are_missing
                 {"type": "Property", "value": 9, "datasetId": "urn:dataset:9"},
             ],
         ),
+        ("?format=simplified", {"s": [{"value": 1}]}, {"type": "Property", "value": [{"value": 1}]}),
     ],
 )
 async def test_a_merge_goes_into_instances_and_sub_attributes(

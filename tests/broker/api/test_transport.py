@@ -12,7 +12,7 @@ import pytest
 
 from broker.settings import Settings
 from tests.broker.api.conftest import Api, serving
-from tests.builders import room
+from tests.builders import room, unique_id
 
 JSON = "Content-Type: application/json"
 
@@ -220,6 +220,21 @@ async def test_pages_of_the_operators_choice_may_call(strict: Api) -> None:
     _, headers, _ = await strict("GET", "entities?type=Room", Origin="https://elsewhere.example")
     assert "access-control-allow-origin" not in headers
     assert "origin" in headers["vary"]
+
+
+async def test_a_merge_patch_is_the_body_of_patch_only(api: Api) -> None:
+    entity_id, merge_patch = unique_id(), "application/merge-patch+json"
+    body = {"id": entity_id, "type": "A"}
+    status, headers, content = await api("POST", "entities", body, Content_Type=merge_patch)
+    assert (status, content, headers["accept"]) == (415, b"", "application/json, application/ld+json")
+    assert (await api("POST", "entities", body))[0] == 201
+    assert (await api("PUT", f"entities/{entity_id}", body, Content_Type=merge_patch))[0] == 415
+    assert (await api("PATCH", f"entities/{entity_id}", {"a": 1}, Content_Type=merge_patch))[0] == 204
+
+
+async def test_an_accept_header_that_names_nothing_accepts_anything(api: Api) -> None:
+    status, headers, _ = await api("GET", "types", Accept="")
+    assert (status, headers["content-type"]) == (200, "application/json")
 
 
 async def test_no_page_may_call_by_default(api: Api) -> None:
