@@ -7,6 +7,7 @@ context broker carries the times of its measures, and does not replace newer val
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Collection
@@ -161,10 +162,9 @@ class Membership:
 
     async def _close(self, slot: int) -> None:
         """Finish what is under way, but not for longer than the lease is sure to run."""
-        closing = asyncio.create_task(self._sessions.close(slot))
-        done, _ = await asyncio.wait((closing,), timeout=_GIVE_WITHIN_S)
-        if done:
-            closing.result()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_WITHIN_S):
+                await self._sessions.close(slot)
 
     def _disagrees(self, roll: Roll) -> bool:
         if len(roll.holders) == self._sessions.count:

@@ -23,7 +23,6 @@ class Sessions:
         self._on_leave: Callable[[Southbound], Awaitable[None]] | None = None
         self._prepare: Callable[[str], Awaitable[None]] | None = None
         self._may_connect: Callable[[], Awaitable[None]] = _at_once
-        self._is_paused = False
 
     def bind(
         self,
@@ -57,11 +56,18 @@ class Sessions:
         self._held[slot] = session, asyncio.create_task(self._run(session))
 
     async def close(self, slot: int) -> None:
-        """Let go of a slot: what is under way is finished, what waits is left to the next holder."""
+        """Let go of a slot: what is under way is finished, what waits is left to the next holder.
+
+        When cancelled, what is under way is left as well. No connection is made any more in any case: it would end
+        that of the next holder.
+        """
         session, task = self._held.pop(slot)
-        if self._on_leave is not None:
-            await self._on_leave(session)
-        await _end(task)
+        try:
+            if self._on_leave is not None:
+                await self._on_leave(session)
+        finally:
+            session.close()
+            await _end(task)
 
     async def abandon(self, slot: int) -> None:
         """Somebody else has the slot: finish nothing."""
@@ -73,13 +79,11 @@ class Sessions:
 
     def pause(self) -> None:
         """Read no more from any session."""
-        self._is_paused = True
         for session, _ in self._held.values():
             session.pause()
 
     def resume(self) -> None:
         """Read again."""
-        self._is_paused = False
         for session, _ in self._held.values():
             session.resume()
 

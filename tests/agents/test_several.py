@@ -9,6 +9,7 @@ import pytest
 from pymongo import MongoClient
 
 from agents.membership import Membership
+from agents.metrics import Metrics
 from agents.mqtt import Southbound
 from agents.sessions import Sessions
 from agents.storage.mongo_connection import MongoConnection
@@ -169,3 +170,25 @@ async def test_another_number_of_slots_is_refused_and_disturbs_nobody(
 
 def no_session(slot: int) -> Southbound:
     raise AssertionError(f"slot {slot} is opened")
+
+
+async def test_a_slot_given_away_in_the_middle_of_a_batch_is_not_connected_to_again(mqtt_url: str) -> None:
+    """The context broker is away, and who takes the slot over has to have its session in peace."""
+    link = settings(mqtt_url, "http://127.0.0.1:9").link()
+    made = [Southbound(link, "given-away", ["given/away"], Metrics())]
+    sessions = Sessions(lambda _: made[0], 1)
+
+    async def batch_under_way(_: Southbound) -> None:
+        await asyncio.Event().wait()
+
+    async def nothing_to_know(_: str) -> None:
+        return
+
+    sessions.bind(lambda *_: None, lambda _: None, batch_under_way, nothing_to_know)
+    sessions.open(0)
+    await until(lambda: made[0].trouble is None)
+    (task,) = [task for _, task in sessions._held.values()]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sessions.close(0), 0.1)
+    assert task.done()
+    assert made[0].trouble == "stopped"
