@@ -198,6 +198,7 @@ class Agent:
 
     async def _close(self) -> None:
         await self._parts.northbound.close()
+        await self.rejections.flush()
         if self._parts.directory is not None:
             await self._parts.directory.store.close()
 

@@ -1,6 +1,7 @@
 """Messages that could not be stored: counted, logged, and the latest kept where they can be looked at and replayed."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ MAX_PENDING_COUNT = 1000
 """Rejections that may wait to be written to MongoDB; beyond that the oldest are only counted."""
 WRITE_EVERY_S = 1.0
 AGAIN_S = 0.5
+FLUSH_WITHIN_S = 0.5
 LOGGED_A_SECOND_COUNT = 20
 """Lines in the log; of a fleet that nobody has provisioned every message is rejected."""
 
@@ -143,6 +145,13 @@ class Rejections:
             else:
                 is_told = False
 
+    async def flush(self) -> None:
+        """Write what is not written yet, if MongoDB takes it at once."""
+        if self.store is not None:
+            with contextlib.suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(FLUSH_WITHIN_S):
+                    await self._write(self.store)
+
     async def _write(self, store: MongoRejections) -> None:
         async with self._writing:  # who lists them waits for what is being written
             if not self._pending:
@@ -151,8 +160,8 @@ class Rejections:
             self._pending.clear()
             try:
                 await store.add(taken)
-            except StoreUnavailable:
-                self._pending.extendleft(reversed(taken))
+            except BaseException:  # also when the caller who asked for the list has gone away
+                self._pending = deque((*taken, *self._pending), self._pending.maxlen)
                 raise
 
 

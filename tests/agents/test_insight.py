@@ -1,6 +1,7 @@
 """Who speaks, what passes, what was rejected and replayed: over the API of port 4041 and its commands."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,6 +101,37 @@ async def test_who_lists_rejections_waits_for_those_that_are_being_written(mongo
         rejections.add(UnknownDevice("device 1 is unknown", "k", "1"), "t", b"{}", None, datetime.now(UTC))
         listed = await asyncio.gather(*(rejections.listed(10, {}) for _ in range(5)))
         assert [len(each) for each in listed] == [1] * 5
+    finally:
+        await connection.close()
+
+
+def refuse(rejections: Rejections, topic: str) -> None:
+    rejections.add(UnknownDevice("device 1 is unknown", "k", "1"), topic, b"{}", None, datetime.now(UTC))
+
+
+async def test_rejections_outlive_a_reader_who_goes_away_while_mongodb_is(free_port: Callable[[], int]) -> None:
+    connection = MongoConnection(f"mongodb://127.0.0.1:{free_port()}/?replicaSet=medina", "outlive", 20)
+    try:
+        rejections = Rejections(10, PSEUDONYMS, Metrics(), MongoRejections(connection, 100))
+        refuse(rejections, "first")
+        reading = asyncio.create_task(rejections.listed(10, {}))
+        await until(lambda: not rejections._pending)
+        refuse(rejections, "second")
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        assert [each.topic for each in rejections._pending] == ["first", "second"]
+    finally:
+        await connection.close()
+
+
+async def test_rejections_of_the_last_second_are_written_at_the_end(mongo: str) -> None:
+    connection = MongoConnection(mongo, "flushed", 5)
+    try:
+        kept = MongoRejections(connection, 100)
+        rejections = Rejections(10, PSEUDONYMS, Metrics(), kept)
+        refuse(rejections, "last")
+        await rejections.flush()
+        assert [each.topic for each in await kept.latest(10)] == ["last"]
     finally:
         await connection.close()
 
