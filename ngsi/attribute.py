@@ -168,8 +168,11 @@ def read_instance(name: str, body: object, context: Context, *, nulls: bool = Fa
 def is_attribute_object(item: object) -> bool:
     """Whether a JSON value is an attribute instance, normalized or concise, and no plain value."""
     return isinstance(item, dict) and (
-        item.get("type") in VALUE_MEMBER or item.get("@type") in VALUE_MEMBER or not VALUE_MEMBERS.isdisjoint(item)
+        item.get("type") in _KINDS or item.get("@type") in _KINDS or not VALUE_MEMBERS.isdisjoint(item)
     )
+
+
+_KINDS = list(VALUE_MEMBER)  # a list: what a client gives as type may be a JSON value that cannot be hashed
 
 
 def kind_and_members(name: str, body: object) -> tuple[str, Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """GeoJSON geometries (RFC 7946) as values of GeoProperties (clause 4.7): their shape, not their topology."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from ngsi.errors import BadRequestData
@@ -23,7 +24,13 @@ POSITIONS_MAX = 50_000
 
 def is_geometry(value: object) -> bool:
     """Whether an object claims to be one of the six geometries, right or wrong inside."""
-    return isinstance(value, dict) and value.get("type") in GEOMETRY_TYPES and "coordinates" in value
+    return isinstance(value, dict) and _claims(value, GEOMETRY_TYPES) and "coordinates" in value
+
+
+def _claims(value: dict[str, Any], kinds: Collection[str]) -> bool:
+    """Whether the type of a JSON object is one of these; it may be any JSON value, also one that cannot be hashed."""
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in kinds
 
 
 def require_geometry(value: object, what: str) -> dict[str, Any]:
@@ -36,7 +43,7 @@ def require_geometry(value: object, what: str) -> dict[str, Any]:
             value = json.loads(value)
         except ValueError as exc:
             raise BadRequestData(f"{what}: the text {show(value)} is not a GeoJSON geometry") from exc
-    if not isinstance(value, dict) or value.get("type") not in _NESTING:
+    if not isinstance(value, dict) or not _claims(value, _NESTING):
         raise BadRequestData(
             f"{what}: {show(value)} is not a GeoJSON geometry; its type must be one of {', '.join(sorted(_NESTING))}"
         )

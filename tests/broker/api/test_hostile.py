@@ -55,6 +55,60 @@ async def stored(api: Api, attribute: dict[str, Any]) -> Any:
     return (await api("GET", f"entities/{entity_id}"))[2]["a"]
 
 
+VALUES: list[Any] = [
+    None,
+    True,
+    -1.5,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [{}],
+    [None],
+    {"type": []},
+    {"type": {}},
+    ["Property"],
+]
+MEMBERS = [
+    *("type", "@type", "value", "object", "objectList", "languageMap", "vocab", "json", "valueList", "unitCode"),
+    *("observedAt", "datasetId", "expiresAt", "valueType", "objectType", "entityIdSealed", "createdAt", "lang", "sub"),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=json.dumps)
+async def test_any_json_value_in_any_member(api: Api, value: Any) -> None:
+    """Stored, or refused for the entity it stands in."""
+    known = room(
+        unique_id("Hostile"), label={"languageMap": {"en": "x"}}, location={"type": "Point", "coordinates": [1, 2]}
+    )
+    await api("POST", "entities", known)
+    path = f"entities/{known['id']}"
+    attributes = [
+        {**start, member: value}
+        for member in MEMBERS
+        for start in ({}, {"type": "Property", "value": 1}, {"type": "Relationship", "object": "urn:x:1"})
+    ]
+    fragments = [{"id": known["id"], "type": "Hostile", "temperature": attribute} for attribute in attributes]
+    fragments += [
+        {"id": known["id"], "type": "Hostile", "a": {"value": 1, "sub": attribute}} for attribute in attributes
+    ]
+    for action in ("upsert?options=update", "update", "merge"):
+        status, _, result = await api("POST", f"entityOperations/{action}", fragments)
+        assert status in (204, 207)
+        assert {problem["error"]["status"] for problem in result["errors"]} <= {400} if status == 207 else True
+    for name in ("temperature", "label", "location"):
+        assert (await api("PATCH", f"{path}?format=simplified", {name: value}))[0] in (204, 400)
+        assert (await api("PUT", f"{path}/attrs/{name}", {"type": value, "value": 1}))[0] in (204, 400)
+
+
+async def test_a_type_inside_a_value_is_anything(api: Api) -> None:
+    kinds: list[Any] = [[], ["a"], {}, 5, None, "Point"]
+    for kind in kinds:
+        value = {"type": kind, "size": 1}
+        assert await stored(api, {"type": "Property", "value": value}) == {"type": "Property", "value": value}
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_operators_in_the_keys_of_values(api: Api, name: str) -> None:
     value = {name: {name: [1, {name: "x"}]}, "same": name}

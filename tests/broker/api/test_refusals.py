@@ -24,6 +24,11 @@ BODIES: list[tuple[bytes, str, str]] = [
     (b'{"id": "urn:x:1", "type": "A", "a": {"type": "Prperty", "value": 1}}', "BadRequestData", "Prperty"),
     (b'{"id": "urn:x:1", "type": "A", "a": {"type": "Relationship", "object": "x"}}', "BadRequestData", "'x'"),
     (b'{"id": "urn:x:1", "type": "A", "a": {"value": 1, "observedAt": "today"}}', "BadRequestData", "today"),
+    (
+        b'{"id": "urn:x:1", "type": "A", "a": {"value": 1, "observedAt": "2026-02-30T00:00:00Z"}}',
+        "BadRequestData",
+        "02-30",
+    ),
     (b'{"id": "urn:x:1", "type": "A", "location": {"value": 1}}', "BadRequestData", "GeoProperty"),
     (
         b'{"id": "urn:x:1", "type": "A", "a": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": "x"}}}',
