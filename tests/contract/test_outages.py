@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from agents.metrics import Metrics
+from agents.northbound import PROBE_ID, Northbound
+from agents.specification import Target
 from broker.embedded import START_WITHIN_S, answers, mongod_command
 from broker.storage.mongo_replica import SET_NAME, become_primary
 from tests.agents.receiver import Receiver, listening
@@ -76,3 +79,16 @@ async def test_mongodb_away(mqtt_url: str, context_api: Api, free_port: Callable
             await site.arrived("urn:ngsi-ld:Room:a2", tenant="away", n=3)
     finally:
         mongod.end()
+
+
+async def test_what_shows_whether_the_broker_writes_leaves_nothing_behind(context_api: Api) -> None:
+    northbound = Northbound(context_api.address, 1, Metrics())
+    await northbound.open()
+    try:
+        for tenant in ("probed", ""):
+            assert await northbound._takes_others(Target(tenant, ""))
+            told = {"NGSILD_Tenant": tenant} if tenant else {}
+            assert (await context_api("GET", f"entities/{PROBE_ID}", **told))[0] == 404
+            assert (await context_api("GET", "types", **told))[0] == 200
+    finally:
+        await northbound.close()
