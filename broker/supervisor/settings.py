@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SETTINGS_GROUP = "medina.settings"
 """Entry points of the settings of every role, also of packages that this one must not import."""
-_ELSEWHERE = frozenset({"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS", "MEDINA_MEMORY"})
+_ELSEWHERE = frozenset(
+    {"MEDINA_OPERATOR_KEY_FILE", "MEDINA_UP_FOLDER", "MEDINA_BIND", "MEDINA_DEVICE_TOPICS", "MEDINA_MEMORY"}
+)
 """Variables that other parts read: the command line, the leash of child processes, docker-compose."""
 _WRITTEN = {
     "MEDINA_CORS_ORIGINS": "*, or origins such as https://city.example,http://localhost:8000",
@@ -44,6 +46,12 @@ class UpSettings(BaseSettings):
     def local_host(self) -> str:
         """Where this machine reaches the roles, also when they listen on every address."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+
+def check_every_role() -> None:
+    """Raises ValidationError when a role would refuse its settings: then nothing need be started to be told so."""
+    for entry in entry_points(group=SETTINGS_GROUP):
+        entry.load()()
 
 
 def settings_problem(problem: ValueError) -> str | None:

