@@ -2,7 +2,7 @@
 
 from typing import Any
 
-Schema = dict[str, Any]
+from broker.api.openapi_words import MOMENT, Schema
 
 _BOOLEAN: Schema = {"type": "boolean", "default": False}
 _FORMS = ("normalized", "concise", "simplified", "keyValues")
@@ -37,7 +37,7 @@ _TEXTS = {
     "jsonKeys": "Attributes whose brackets in q hold keys of JSON; here they always do",
     "keep": "For a purge: attributes that stay; all others of the entities are deleted",
     "kind": "Hosted, Cached or ImplicitlyCreated",
-    "lang": "Languages wanted, as in Accept-Language; for a merge the language of strings for LanguageProperties",
+    "lang": "Languages wanted, as in Accept-Language; for a merge the one language of strings for LanguageProperties",
     "lastEventId": "The id of the last message received: the stream goes on behind it (the header Last-Event-ID wins)",
     "limit": "Results in a page, 20 by default, 1000 at the most",
     "local": "true: this broker's own entities only",
@@ -64,37 +64,51 @@ _SCHEMAS: dict[str, Schema] = {
     "entityMap": _BOOLEAN,
     "local": _BOOLEAN,
     "reload": _BOOLEAN,
+    "splitEntities": _BOOLEAN,
+    "kind": {"enum": ["Hosted", "Cached", "ImplicitlyCreated"]},
     "format": {"enum": list(_FORMS), "default": "normalized"},
     "geometry": {"enum": ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]},
     "join": {"enum": ["flat", "inline", "@none"]},
     "joinLevel": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
     "limit": {"type": "integer", "minimum": 0, "maximum": 1000, "default": 20},
-    "observedAt": {"type": "string", "format": "date-time"},
+    "observedAt": MOMENT,
     "offset": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
 }
 
 _EXAMPLES: dict[str, str] = {
     "attrs": "temperature,co2",
+    "collation": "fr",
+    "containedBy": "urn:ngsi-ld:Room:2",
     "coordinates": "[-7.62,33.0]",
+    "csf": 'operator=="city"',
     "datasetId": "urn:ngsi-ld:Dataset:roof",
+    "drop": "co2",
     "entityId": "urn:ngsi-ld:Room:1",
     "entityMapLifetime": "PT10M",
     "expandValues": "usage",
+    "geometryProperty": "location",
     "geoproperty": "location",
     "georel": "near;maxDistance==500",
     "id": "urn:ngsi-ld:Room:1,urn:ngsi-ld:Room:2",
     "idPattern": "^urn:ngsi-ld:Room:",
-    "lang": "fr,ar;q=0.8",
+    "jsonKeys": "config",
+    "keep": "temperature",
+    "lang": "fr",
+    "lastEventId": "69a3f6c00000000a0000",
     "omit": "location",
     "orderBy": "temperature;desc",
+    "orderFrom": "[-7.62,33.0]",
+    "orderGeometry": "Point",
     "pick": "id,temperature",
     "q": "temperature>25;co2<800",
     "scopeQ": "/Campus/#",
+    "tenant": "settat",
     "type": "Room",
 }
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "appendAttributes": ("noOverwrite",),
+    "mergeEntity": _FORMS,
     "updateBatch": ("noOverwrite",),
     "upsertBatch": ("replace", "update"),
     "querySubscriptions": ("sysAttrs",),

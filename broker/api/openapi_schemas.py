@@ -3,8 +3,9 @@
 from typing import Any
 
 from broker.api.openapi_deliveries import DELIVERY_SCHEMAS
+from broker.api.openapi_query import QUERY
 from broker.api.openapi_subscriptions import SUBSCRIPTION_SCHEMAS
-from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, SELECTOR, TEXTS, URI, Schema, describe
+from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, TEXTS, URI, Schema, describe
 from ngsi.vocabulary import VALUE_MEMBER
 
 _VALUES: dict[str, Schema] = {
@@ -18,7 +19,7 @@ _VALUES: dict[str, Schema] = {
         "examples": [{"fr": "Salle de lecture", "ar": "قاعة المطالعة"}],
     },
     "VocabProperty": {"oneOf": [{"type": "string"}, TEXTS], "description": "Terms of the @context"},
-    "JsonProperty": {"description": "Any JSON value; nothing in it is expanded"},
+    "JsonProperty": {"description": "A JSON object or an array of them; nothing in it is expanded"},
     "ListProperty": {"type": "array", "description": "Values whose order counts"},
     "ListRelationship": {
         "type": "array",
@@ -56,7 +57,11 @@ def _kind(kind: str) -> Schema:
             member: _VALUES[kind],
             "datasetId": URI,
             "observedAt": MOMENT,
-            **({"unitCode": {"type": "string", "description": "UN/CEFACT code"}} if kind == "Property" else {}),
+            **(
+                {"unitCode": {"type": "string", "description": "UN/CEFACT code"}}
+                if kind in ("Property", "ListProperty")
+                else {}
+            ),
         },
         "additionalProperties": {"$ref": "#/components/schemas/Attribute"},
         "examples": [{"type": kind, member: _SAMPLES[kind]}],
@@ -149,23 +154,7 @@ SCHEMAS: dict[str, Schema] = {
         "minItems": 1,
         "examples": [["urn:ngsi-ld:Room:1", "urn:ngsi-ld:Room:2"]],
     },
-    "Query": describe(
-        "What a query by POST asks for (clause 5.2.23)",
-        {
-            "type": {"const": "Query"},
-            "entities": {"type": "array", "items": SELECTOR, "minItems": 1},
-            "attrs": TEXTS,
-            "pick": TEXTS,
-            "omit": TEXTS,
-            "q": {"type": "string"},
-            "scopeQ": {"type": "string"},
-            "geoQ": {"type": "object"},
-            "lang": {"type": "string"},
-            "@context": CONTEXT,
-        },
-        ["type"],
-        examples=[{"type": "Query", "entities": [{"type": "Room"}], "q": "temperature>25"}],
-    ),
+    "Query": QUERY,
     "EntityMap": describe(
         "What a query has found, kept for a while (clause 5.2.39)",
         {

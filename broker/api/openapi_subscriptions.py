@@ -1,5 +1,6 @@
 """The JSON schemas of subscriptions (clauses 5.2.12 to 5.2.15) and of what is told about them, with examples."""
 
+from broker.api.openapi_query import GEO_QUERY
 from broker.api.openapi_words import CONTEXT, MOMENT, NAMES, SELECTOR, TEXTS, URI, Schema, describe
 from ngsi.subscription import TRIGGERS
 from ngsi.temporal_query import PROPERTIES, RELATIONS
@@ -57,16 +58,7 @@ _MEMBERS: Schema = {
     "timeInterval": {**_SECONDS, "description": "Seconds between notifications that do not wait for a change"},
     "throttling": {**_SECONDS, "description": "Seconds at least between two notifications"},
     "q": {"type": "string", "examples": ["temperature>25"]},
-    "geoQ": describe(
-        "Where the entities must be (clause 5.2.13)",
-        {
-            "georel": {"type": "string", "examples": ["near;maxDistance==2000"]},
-            "geometry": {"type": "string"},
-            "coordinates": {"type": ["array", "string"]},
-            "geoproperty": {"type": "string"},
-        },
-        ["georel", "geometry", "coordinates"],
-    ),
+    "geoQ": GEO_QUERY,
     "scopeQ": {"type": "string", "examples": ["/Campus/#"]},
     "csf": {"type": "string", "description": "Which context sources; entities of this broker need none"},
     "temporalQ": describe(

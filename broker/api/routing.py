@@ -36,6 +36,8 @@ _LARGE_BYTES = 131_072
 """From this size on a body is parsed in a thread, so that other requests get their turns."""
 _HARMLESS = re.compile(rb"[^\t\x20-\x7e\x80-\xff]").sub
 """Replaces what may not stand in the value of a header."""
+_BOOLEANS = frozenset({"local", "splitEntities"})
+"""Parameters that change nothing in a broker alone with its entities, so that no operation reads them."""
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 _request_ids = itertools.count()
 _process_id = secrets.token_hex(6)
@@ -231,8 +233,8 @@ def problem(error: NgsiError) -> Answer:
 def _check_parameters(operation: Operation, parameters: dict[str, str]) -> None:
     for name in parameters:
         if name in operation.parameters:
-            if name == "local" and parameters[name].lower() not in ("true", "false"):
-                raise BadRequestData(f"Parameter local={show(parameters[name])} must be true or false")
+            if name in _BOOLEANS and parameters[name].lower() not in ("true", "false"):
+                raise BadRequestData(f"Parameter {name}={show(parameters[name])} must be true or false")
             continue
         if name in operation.later:
             raise NotSupported(f"Parameter {name} of {operation.name} is not offered by this broker yet; leave it out")

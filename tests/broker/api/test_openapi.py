@@ -77,6 +77,8 @@ def test_an_operation_is_worth_reading(path: str, method: str, operation: Any) -
     for parameter in shown["parameters"]:
         assert parameter["schema"]
         assert parameter["description"], parameter["name"]
+        if parameter["in"] == "query":
+            assert not {"examples", "enum", "default", "items"}.isdisjoint(parameter["schema"]), parameter["name"]
     if operation.body is not None:
         for content in shown["requestBody"]["content"].values():
             assert content["schema"]

@@ -71,6 +71,7 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str], int]] = [
     ("GET", "entities?type=Room&format=fancy", None, {}, 400),
     ("GET", "entities?type=Room&options=fancy", None, {}, 400),
     ("GET", "entities/urn:x:never?local=maybe", None, {}, 400),
+    ("GET", "entities?type=Room&splitEntities=maybe", None, {}, 400),
     ("POST", "entities?local=maybe", room(), {}, 400),
     ("POST", "entityOperations/create?local=1", [room()], {}, 400),
     ("GET", "entities?type=(Room", None, {}, 400),
