@@ -60,7 +60,7 @@ def test_everything_answers_and_what_dies_is_restarted_and_nothing_is_lost(start
         (victim,) = up.members(role)
         os.kill(victim, signal.SIGKILL)
         until_sync(partial(replaced, up, role, victim), within_s=20)
-    # What the members lack is told beside it, if it is looked at in between: "was ended by SIGKILL, is being restarted".
+    # What the members lack may be told beside it, as "was ended by SIGKILL, is being restarted".
     assert up.output.count("was ended by SIGKILL after") == 3
     assert "Last line of" in up.output
     until_sync(lambda: up.output.count("context API is ready") >= 2, within_s=20)
