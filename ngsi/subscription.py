@@ -20,7 +20,7 @@ from ngsi import subscription_filters as filters
 from ngsi.checks import require_array, require_boolean, require_choice, require_duration, require_object, require_text
 from ngsi.context import Context, ContextSource
 from ngsi.datetimes import parse as moment
-from ngsi.datetimes import require_moment, system_text
+from ngsi.datetimes import require_datetime, system_text
 from ngsi.errors import BadRequestData
 from ngsi.names import require_uri, show
 from ngsi.notification_parameters import keep_hidden, read_parameters, show_parameters
@@ -239,7 +239,7 @@ def _triggers(value: object, context: Context) -> list[str]:
 
 
 def _datetime(value: object, context: Context) -> str:
-    return require_moment(value, "expiresAt")
+    return require_datetime(value, "expiresAt")
 
 
 def _string(member: str) -> Callable[[object, Context], str]:
